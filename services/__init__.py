@@ -1,0 +1,1 @@
+"""Marquee's services: one package a service, all with the same rooms."""

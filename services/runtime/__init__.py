@@ -1,0 +1,1 @@
+"""What every service shares: the data plane, its lifecycle and its errors. Imports no model family."""

@@ -1,0 +1,156 @@
+"""The bundles a model service has loaded, and the folder it loads them from."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+
+from services.runtime.bundles.manifest import BundleManifest, read_bundle_manifest
+from services.runtime.bundles.scorer import History, HistoryScorer
+from services.runtime.engine import CPU, OnnxModel
+from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.logs import get_logger
+
+_logger = get_logger(__name__)
+_LARGEST_CONTRIBUTION_ERROR = 1e-2
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle as one service sees it: the scorers that this service serves, and the ranker when it serves that.
+
+    Attributes:
+        item_ids: item id of each row.
+        rows: row of each item id.
+        ranker: graph of the ranker; None on services that do not rank.
+    """
+
+    manifest: BundleManifest
+    folder: Path
+    item_ids: list[str]
+    rows: dict[str, int]
+    scorers: dict[str, HistoryScorer]
+    ranker: OnnxModel | None
+
+
+class BundleRepository:
+    """Loads, keeps and unloads bundles of one service, several versions side by side.
+
+    Args:
+        root: folder `<tenant>/<version>/manifest.json`.
+        service: name of this service; only its scorers are loaded.
+        with_ranker: whether this service serves rankers.
+    """
+
+    def __init__(self, root: Path, service: str, with_ranker: bool = False) -> None:
+        self._root = root
+        self._service = service
+        self._with_ranker = with_ranker
+        self._loaded: dict[tuple[str, str], LoadedBundle] = {}
+        self._loading = asyncio.Lock()
+
+    async def load(self, tenant: str, version: str) -> LoadedBundle:
+        """Load a bundle, or return the loaded one.
+
+        Raises:
+            FailedPrecondition: files are missing or corrupt, or a graph does not keep its contract.
+        """
+        async with self._loading:
+            loaded = self._loaded.get((tenant, version))
+            if loaded is None:
+                loaded = await asyncio.to_thread(self._load, tenant, version)
+                self._loaded[tenant, version] = loaded
+                _logger.info("bundle ready", tenant=tenant, version=version, scorers=list(loaded.scorers))
+        return loaded
+
+    def unload(self, tenant: str, version: str) -> None:
+        """Forget a bundle; raises `NotFound` when it is not loaded."""
+        if self._loaded.pop((tenant, version), None) is None:
+            raise NotFound("version", "bundle", version, f"it is not loaded for tenant {tenant}")
+
+    def loaded(self, tenant: str) -> list[LoadedBundle]:
+        """Return the loaded bundles of a tenant, newest first."""
+        mine = [bundle for (owner, _), bundle in self._loaded.items() if owner == tenant]
+        return sorted(mine, key=lambda bundle: bundle.manifest.created, reverse=True)
+
+    def get(self, tenant: str, version: str) -> LoadedBundle:
+        """Return a loaded bundle; raises `NotFound` when it is not loaded."""
+        bundle = self._loaded.get((tenant, version))
+        if bundle is None:
+            raise NotFound("version", "bundle", version, f"it is not loaded for tenant {tenant}")
+        return bundle
+
+    def serving(self, tenant: str, version: str) -> LoadedBundle:
+        """Return a loaded bundle for work; raises `FailedPrecondition` when it is not loaded."""
+        bundle = self._loaded.get((tenant, version))
+        if bundle is None:
+            raise FailedPrecondition(
+                "BUNDLE_NOT_LOADED",
+                f"bundle {version} of tenant {tenant} is not loaded here; load it with ModelRepositoryService.LoadBundle",
+                {"tenant": tenant, "version": version},
+            )
+        return bundle
+
+    def _load(self, tenant: str, version: str) -> LoadedBundle:
+        folder = self._root / tenant / version
+        try:
+            manifest = read_bundle_manifest(folder)
+            scorers = [scorer for scorer in manifest.scorers if scorer.service == self._service]
+            ranker = manifest.ranker if self._with_ranker else None
+            wanted = [manifest.items, *(scorer.file for scorer in scorers), *([ranker.file] if ranker else [])]
+            for name in wanted:
+                _verify(folder, name, manifest.files)
+            item_ids = (folder / manifest.items).read_text(encoding="utf-8").splitlines()
+            if len(item_ids) != manifest.item_count:
+                raise ValueError(f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}")
+            bundle = LoadedBundle(
+                manifest,
+                folder,
+                item_ids,
+                {item_id: row for row, item_id in enumerate(item_ids)},
+                # Scorers are small per-user sums: the CPU is faster than a trip to a GPU.
+                {
+                    scorer.name: HistoryScorer(scorer.name, OnnxModel(folder / scorer.file, CPU), len(item_ids))
+                    for scorer in scorers
+                },
+                OnnxModel(folder / ranker.file, CPU) if ranker else None,
+            )
+            _check_scorers(bundle)
+        except Exception as error:
+            # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on.
+            _logger.error("bundle refused", tenant=tenant, version=version, reason=str(error))
+            raise FailedPrecondition(
+                "BUNDLE_REFUSED",
+                f"bundle {version} of tenant {tenant} cannot be loaded: {error}",
+                {"tenant": tenant, "version": version},
+            ) from error
+        return bundle
+
+
+def _verify(folder: Path, name: str, files: dict[str, str]) -> None:
+    expected = files.get(name)
+    if expected is None:
+        raise ValueError(f"the manifest states no SHA-256 of {name}")
+    if not (folder / name).is_file():
+        raise ValueError(f"file {name} is missing")
+    with (folder / name).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise ValueError(f"file {name} is corrupt: its SHA-256 differs from the manifest's")
+
+
+def _check_scorers(bundle: LoadedBundle) -> None:
+    """Run each scorer once and hold it to its contract: contributions add up to scores. Also the warm-up."""
+    count = len(bundle.item_ids)
+    history = History(numpy.arange(min(count, 5), dtype=numpy.int64), numpy.ones(min(count, 5), numpy.float32))
+    for scorer in bundle.scorers.values():
+        attribution = scorer.attribute(history, numpy.arange(min(count, 20), dtype=numpy.int64))
+        error = numpy.abs(attribution.contributions.sum(axis=0) - attribution.candidate_scores).max(initial=0.0)
+        scale = max(1.0, float(numpy.abs(attribution.candidate_scores).max(initial=0.0)))
+        if not error <= _LARGEST_CONTRIBUTION_ERROR * scale:
+            raise ValueError(f"scorer {scorer.name}: contributions miss the scores by {error:.2g}")
+        scorer.top(history, history.rows, None, 10)
+

@@ -1,0 +1,76 @@
+"""Load one model version: verify its files, open it, check parity, warm it up. Only then may it serve."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.engine import OnnxModel
+from services.runtime.repository.manifest import ModelManifest, read_manifest
+from services.runtime.repository.parity import ParityReport, check_parity, read_cases
+
+MODEL_FILE = "model.onnx"
+
+
+class VersionRefused(RuntimeError):
+    """A model version cannot serve; the message says why."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version that passed every check."""
+
+    manifest: ModelManifest
+    folder: Path
+    onnx: OnnxModel
+    parity: ParityReport
+    load_seconds: float
+
+    def labels(self) -> list[str]:
+        """Return the class names in the order of the outputs; empty when the model has none."""
+        if self.manifest.labels is None:
+            return []
+        return (self.folder / self.manifest.labels).read_text(encoding="utf-8").splitlines()
+
+
+def load_version(folder: Path, provider: str) -> LoadedModel:
+    """Load the version in `folder` on an execution provider.
+
+    Raises:
+        VersionRefused: a file is missing or corrupt, the graph cannot be opened, or parity failed.
+    """
+    start = time.monotonic()
+    try:
+        manifest = read_manifest(folder)
+        verify_files(folder, manifest.files)
+        onnx = OnnxModel(folder / MODEL_FILE, provider)
+        parity = check_parity(onnx, folder, manifest.golden)
+        _warm_up(onnx, folder, manifest)
+    except VersionRefused:
+        raise
+    except Exception as error:
+        # Whatever a broken file makes the libraries raise, the service must live on with its other models.
+        raise VersionRefused(f"{folder.parent.name}/{folder.name}: {error}") from error
+    return LoadedModel(manifest, folder, onnx, parity, time.monotonic() - start)
+
+
+def verify_files(folder: Path, files: dict[str, str]) -> None:
+    """Compare each file of a folder with its stated SHA-256; raises `VersionRefused` naming the first that differs."""
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise VersionRefused(f"{folder.parent.name}/{folder.name}: file {name} is missing")
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        if actual != expected:
+            raise VersionRefused(
+                f"{folder.parent.name}/{folder.name}: file {name} is corrupt: SHA-256 {actual[:12]}…, expected {expected[:12]}…"
+            )
+
+
+def _warm_up(onnx: OnnxModel, folder: Path, manifest: ModelManifest) -> None:
+    inputs, _ = read_cases(folder / manifest.golden.file)[0]
+    for _ in range(manifest.warmup_runs):
+        onnx.run(inputs)
