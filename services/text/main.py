@@ -1,0 +1,29 @@
+"""Start the text service: `python -m services.text.main`."""
+
+from __future__ import annotations
+
+import grpc
+from marquee.text.v1 import text_service_pb2_grpc
+
+from services.runtime.model_service import ModelService
+from services.runtime.server import ServiceDefinition, run_service
+from services.text.servicer import TextServicer
+from services.text.settings import TextSettings
+
+CONTRACT = "marquee.text.v1.TextService"
+
+
+def build(settings: TextSettings) -> ServiceDefinition:
+    """Put the service together; nothing is loaded yet."""
+    service = ModelService("text", settings)
+    servicer = TextServicer(service, settings.default_model)
+
+    def attach(server: grpc.aio.Server) -> None:
+        text_service_pb2_grpc.add_TextServiceServicer_to_server(servicer, server)
+
+    return service.definition(CONTRACT, attach, servicer.prepare)
+
+
+if __name__ == "__main__":
+    chosen = TextSettings()
+    run_service(lambda: build(chosen), chosen, "text")

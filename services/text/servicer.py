@@ -1,0 +1,62 @@
+"""`TextService`: from RPC to pipeline."""
+
+from __future__ import annotations
+
+from grpc.aio import ServicerContext
+from marquee.common.v1 import vector_pb2
+from marquee.text.v1 import text_service_pb2 as pb
+from marquee.text.v1 import text_service_pb2_grpc
+
+from services.runtime.bundles.candidates import generate_candidates
+from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.validation import Violations
+from services.text.pipelines.label_scores import check_labels, classify
+from services.text.pipelines.text_vectors import TextVectorPipeline, check_texts
+
+TASKS = ("sentence-vectors", "word-embedding")
+
+
+class TextServicer(text_service_pb2_grpc.TextServiceServicer):
+    """Answers with the models of one text service."""
+
+    def __init__(self, service: ModelService, default_model: str) -> None:
+        self._service = service
+        self._vectors = PipelineRegistry(service.models, dict.fromkeys(TASKS, TextVectorPipeline), default_model)
+
+    def prepare(self) -> None:
+        """Build and warm up the pipelines of the loaded models."""
+        self._vectors.build()
+
+    async def EmbedText(self, request: pb.EmbedTextRequest, context: ServicerContext) -> pb.EmbedTextResponse:
+        """Return one vector of length one for each text."""
+        check = Violations()
+        check_texts(check, request.texts)
+        check.raise_if_any()
+        model, pipeline = self._vectors.get(request.model)
+        found, timings = await self._service.plane.infer(pipeline, request.texts)
+        return pb.EmbedTextResponse(
+            vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
+            dimensions=pipeline.dimensions,
+            token_count=found.token_count,
+            truncated_count=found.truncated_count,
+            report=model_report(model, timings),
+        )
+
+    async def ClassifyText(self, request: pb.ClassifyTextRequest, context: ServicerContext) -> pb.ClassifyTextResponse:
+        """Score texts against the caller's labels."""
+        check = Violations()
+        check_texts(check, request.texts)
+        top_count = check_labels(check, request.labels, request.top_count)
+        check.raise_if_any()
+        model, pipeline = self._vectors.get(request.model)
+        found, timings = await self._service.plane.infer(pipeline, [*request.texts, *request.labels])
+        return pb.ClassifyTextResponse(
+            results=classify(found.vectors, request.labels, top_count), report=model_report(model, timings)
+        )
+
+    async def GenerateCandidates(
+        self, request: pb.GenerateCandidatesRequest, context: ServicerContext
+    ) -> pb.GenerateCandidatesResponse:
+        """Return candidates by the text vectors of a bundle's items."""
+        candidates = await generate_candidates(self._service.plane, self._service.candidates, request.query)
+        return pb.GenerateCandidatesResponse(candidates=candidates)

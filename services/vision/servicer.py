@@ -1,0 +1,65 @@
+"""`VisionService`: from RPC to pipeline."""
+
+from __future__ import annotations
+
+from grpc.aio import ServicerContext
+from marquee.common.v1 import vector_pb2
+from marquee.vision.v1 import vision_service_pb2 as pb
+from marquee.vision.v1 import vision_service_pb2_grpc
+
+from services.runtime.bundles.candidates import generate_candidates
+from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.validation import Violations
+from services.vision.pipelines.image_decoding import ImageLimits
+from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, check_images, top_labels
+
+TASK = "image-recognition"
+DEFAULT_TOP = 5
+MAXIMUM_TOP = 100
+
+
+class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
+    """Answers with the models of one vision service."""
+
+    def __init__(self, service: ModelService, default_model: str, limits: ImageLimits) -> None:
+        self._service = service
+        self._recognition = PipelineRegistry(
+            service.models, {TASK: lambda model: ImageRecognitionPipeline(model, limits)}, default_model
+        )
+
+    def prepare(self) -> None:
+        """Build and warm up the pipelines of the loaded models."""
+        self._recognition.build()
+
+    async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: ServicerContext) -> pb.ClassifyImageResponse:
+        """Name what is in each picture."""
+        check = Violations()
+        check_images(check, request.images)
+        top_count = check.size("top_count", request.top_count, default=DEFAULT_TOP, maximum=MAXIMUM_TOP)
+        check.raise_if_any()
+        model, pipeline = self._recognition.get(request.model)
+        found, timings = await self._service.plane.infer(pipeline, request.images)
+        return pb.ClassifyImageResponse(
+            results=[top_labels(row, pipeline.labels, top_count) for row in found.probabilities],
+            report=model_report(model, timings),
+        )
+
+    async def EmbedImage(self, request: pb.EmbedImageRequest, context: ServicerContext) -> pb.EmbedImageResponse:
+        """Return one vector of length one for each picture."""
+        check = Violations()
+        check_images(check, request.images)
+        check.raise_if_any()
+        model, pipeline = self._recognition.get(request.model)
+        found, timings = await self._service.plane.infer(pipeline, request.images)
+        return pb.EmbedImageResponse(
+            vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
+            dimensions=pipeline.dimensions,
+            report=model_report(model, timings),
+        )
+
+    async def GenerateCandidates(
+        self, request: pb.GenerateCandidatesRequest, context: ServicerContext
+    ) -> pb.GenerateCandidatesResponse:
+        """Return candidates by the picture vectors of a bundle's items."""
+        candidates = await generate_candidates(self._service.plane, self._service.candidates, request.query)
+        return pb.GenerateCandidatesResponse(candidates=candidates)
