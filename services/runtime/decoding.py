@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 from google.protobuf import empty_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -32,7 +33,7 @@ def parse_request(message_type: type[MessageT], content: bytes) -> MessageT:
         raise InvalidRequest([FieldViolation("request", description)], "INVALID_MESSAGE") from None
 
 
-def find_invalid_text(descriptor: Descriptor, content: bytes, prefix: str = "") -> str | None:
+def find_invalid_text(descriptor: Any, content: bytes, prefix: str = "") -> str | None:
     """Return the path of the first string field of an encoded message that is not UTF-8, or None."""
     carrier = empty_pb2.Empty()
     try:
@@ -40,7 +41,7 @@ def find_invalid_text(descriptor: Descriptor, content: bytes, prefix: str = "") 
     except DecodeError:
         return None
     positions: dict[int, int] = {}
-    for unknown in UnknownFieldSet(carrier):
+    for unknown in _unknown_fields(carrier):
         field = descriptor.fields_by_number.get(unknown.field_number)
         if field is None or unknown.wire_type != _LENGTH_DELIMITED:
             continue
@@ -51,6 +52,11 @@ def find_invalid_text(descriptor: Descriptor, content: bytes, prefix: str = "") 
         if found is not None:
             return found
     return None
+
+
+def _unknown_fields(message: Message) -> Iterable[Any]:
+    # The set can be iterated; its type stub does not know.
+    return cast("Iterable[Any]", UnknownFieldSet(message))
 
 
 def _check_field(field: FieldDescriptor, data: bytes, path: str) -> str | None:

@@ -1,6 +1,7 @@
 """ONNX Runtime behind one small class: sessions that share a pool of engines, one thread a run.
 
-Two concurrent single-threaded runs use two cores better than one run with two threads, so `intra_op` is always 1 and the number of
+Two concurrent single-threaded runs use two cores better than one run with two threads, so `intra_op` is always 1 and
+the number of
 engines decides the parallelism.
 """
 

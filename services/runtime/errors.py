@@ -1,6 +1,7 @@
 """The errors a service may answer with, and the one place that turns them into gRPC status and `google.rpc` details.
 
-Code below the transport raises `ServiceError` or a subclass; nothing else leaves the process: any other exception becomes
+Code below the transport raises `ServiceError` or a subclass; nothing else leaves the process: any other exception
+becomes
 INTERNAL with a request id, and its text goes to the log only.
 """
 
@@ -123,22 +124,20 @@ def internal_error(request_id: str) -> ServiceError:
 
 def status_details(error: ServiceError) -> bytes:
     """Serialise the error as `google.rpc.Status`, the value of the `grpc-status-details-bin` trailer."""
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    ]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.violations:
         details.append(
             error_details_pb2.BadRequest(
                 field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=violation.field, description=violation.description
+                    )
                     for violation in error.violations
                 ]
             )
         )
     if error.resource is not None:
-        details.append(
-            error_details_pb2.ResourceInfo(resource_type=error.resource[0], resource_name=error.resource[1])
-        )
+        details.append(error_details_pb2.ResourceInfo(resource_type=error.resource[0], resource_name=error.resource[1]))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
@@ -149,4 +148,5 @@ def status_details(error: ServiceError) -> bytes:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    return status.SerializeToString()
+    content: bytes = status.SerializeToString()
+    return content

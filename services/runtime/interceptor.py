@@ -24,12 +24,14 @@ from services.runtime.request_context import REQUEST_ID_KEY, RequestContext, ent
 from services.runtime.settings import ServiceSettings
 
 _OWN_PACKAGES = ("/marquee.", "/inference.")
+# Asked every second by the orchestrator; only their failures are worth a line.
+_ROUTINE = "/marquee.common.v1.ModelRepositoryService/List"
 _logger = get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg,misc]
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of Marquee's own contracts; health and reflection pass through as they are."""
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -38,9 +40,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg,misc
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Any:
         """Return the wrapped handler of a method; it is made once."""
         method = handler_call_details.method
         if not method.startswith(_OWN_PACKAGES):
@@ -55,17 +57,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg,misc
         return wrapped
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        # The deserializer is the message type's FromString; parsing happens in the wrapper so that a bad message gets a clear error.
+        # The deserializer is the message type's FromString; parsing happens in the wrapper so that a bad message gets
+        # a clear error.
         message_type = handler.request_deserializer.__self__  # type: ignore[union-attr]
 
         if handler.response_streaming:
+            unary_stream: Any = handler.unary_stream
 
             async def serve_stream(content: bytes, context: Any) -> AsyncIterator[Any]:
                 call = _Call(method, context, self._settings)
                 try:
                     request = call.parse(message_type, content)
                     async with call.timeout():
-                        async for response in handler.unary_stream(request, context):  # type: ignore[misc]
+                        async for response in unary_stream(request, context):
                             yield response
                 except BaseException as error:
                     await call.fail(error)
@@ -129,7 +133,8 @@ class _Call:
         return asyncio.timeout(self._request.remaining_seconds())
 
     def finish(self) -> None:
-        _logger.info("call", method=self._method, code="OK", milliseconds=self._milliseconds())
+        log = _logger.debug if self._method.startswith(_ROUTINE) else _logger.info
+        log("call", method=self._method, code="OK", milliseconds=self._milliseconds())
 
     async def fail(self, error: BaseException) -> None:
         """Log the error and end the call with its status; returns for exceptions that must go on up (cancellation)."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psutil
 from google.protobuf import timestamp_pb2
-from grpc.aio import ServicerContext
+
 from marquee.common.v1 import model_repository_pb2 as pb
 from marquee.common.v1 import model_repository_pb2_grpc
-
 from services.runtime.bundles.repository import BundleRepository, LoadedBundle
 from services.runtime.repository.repository import ModelRepository, VersionState
+from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
 
 
@@ -20,31 +20,31 @@ class ModelRepositoryServicer(model_repository_pb2_grpc.ModelRepositoryServiceSe
         self._models = models
         self._bundles = bundles
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: ServicerContext) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, context: CallContext) -> pb.ListModelsResponse:
         """List models with their state and the memory of the process."""
         return pb.ListModelsResponse(
             models=[_describe_model(state) for _, state in sorted(self._models.versions.items())],
             resident_bytes=psutil.Process().memory_info().rss,
         )
 
-    async def LoadBundle(self, request: pb.LoadBundleRequest, context: ServicerContext) -> pb.LoadBundleResponse:
+    async def LoadBundle(self, request: pb.LoadBundleRequest, context: CallContext) -> pb.LoadBundleResponse:
         """Load and check a bundle."""
         tenant = _checked_tenant(request.tenant, request.version)
         return pb.LoadBundleResponse(bundle=_describe_bundle(await self._bundles.load(tenant, request.version)))
 
-    async def UnloadBundle(self, request: pb.UnloadBundleRequest, context: ServicerContext) -> pb.UnloadBundleResponse:
+    async def UnloadBundle(self, request: pb.UnloadBundleRequest, context: CallContext) -> pb.UnloadBundleResponse:
         """Forget a bundle."""
         self._bundles.unload(_checked_tenant(request.tenant, request.version), request.version)
         return pb.UnloadBundleResponse()
 
-    async def ListBundles(self, request: pb.ListBundlesRequest, context: ServicerContext) -> pb.ListBundlesResponse:
+    async def ListBundles(self, request: pb.ListBundlesRequest, context: CallContext) -> pb.ListBundlesResponse:
         """List loaded bundles, newest first."""
         check = Violations()
         tenant = check.tenant("tenant", request.tenant)
         check.raise_if_any()
         return pb.ListBundlesResponse(bundles=[_describe_bundle(bundle) for bundle in self._bundles.loaded(tenant)])
 
-    async def GetBundle(self, request: pb.GetBundleRequest, context: ServicerContext) -> pb.GetBundleResponse:
+    async def GetBundle(self, request: pb.GetBundleRequest, context: CallContext) -> pb.GetBundleResponse:
         """Return a loaded bundle with its vocabulary."""
         bundle = self._bundles.get(_checked_tenant(request.tenant, request.version), request.version)
         description = _describe_bundle(bundle)

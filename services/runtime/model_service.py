@@ -1,4 +1,6 @@
-"""What every model service is made of: a data plane, a model repository, bundles, and pipelines made from the loaded models."""
+"""What every model service is made of: a data plane, a model repository, bundles, and pipelines made from the loaded
+models.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import grpc
-from marquee.common.v1 import model_repository_pb2_grpc, report_pb2
 
+from marquee.common.v1 import model_repository_pb2_grpc, report_pb2
 from services.runtime.bundles.candidates import CandidatePipeline
 from services.runtime.bundles.repository import BundleRepository
 from services.runtime.data_plane import DataPlane, Timings
@@ -94,7 +96,10 @@ class PipelineRegistry(Generic[PipelineT]):
     """
 
     def __init__(
-        self, models: ModelRepository, factories: Mapping[str, Callable[[LoadedModel], PipelineT]], default: str
+        self,
+        models: ModelRepository,
+        factories: Mapping[str, Callable[[LoadedModel], PipelineT]],
+        default: str,
     ) -> None:
         self._models = models
         self._factories = factories

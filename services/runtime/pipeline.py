@@ -1,4 +1,6 @@
-"""The model interface: what one task does with a request. Pipelines know nothing of health, deadlines, threads or logs."""
+"""The model interface: what one task does with a request. Pipelines know nothing of health, deadlines, threads or
+logs.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +54,16 @@ class Prepared(Generic[BatchT]):
 class Pipeline(ABC, Generic[RequestT, BatchT, OutputT, ReplyT]):
     """One task of one model: prepare → run → finish.
 
-    An answer never depends on what else runs: `run` must give the same output for a batch whatever ran before or beside it.
+    An answer never depends on what else runs: `run` must give the same output for a batch whatever ran before or
+    beside it.
     """
 
     placement: Placement = Placement()
 
     def place_of_prepare(self, request: RequestT) -> Place:
-        """Return where to prepare this request; a pipeline whose requests differ much in size may move the large ones off the loop."""
+        """Return where to prepare this request; a pipeline whose requests differ much in size may move the large ones
+        off the loop.
+        """
         return self.placement.prepare
 
     @abstractmethod
@@ -74,5 +79,7 @@ class Pipeline(ABC, Generic[RequestT, BatchT, OutputT, ReplyT]):
         """Turn the outputs, in the order of `prepared.batches`, into the reply."""
 
     def warmup(self) -> None:
-        """Run real samples once so that the first caller does not pay for lazy set-up. The loader runs the golden samples already."""
+        """Run real samples once so that the first caller does not pay for lazy set-up. The loader runs the golden
+        samples already.
+        """
         return

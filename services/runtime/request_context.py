@@ -7,9 +7,15 @@ import uuid
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import grpc
 
 from services.runtime.errors import DeadlinePassed
 from services.runtime.validation import DEFAULT_TENANT
+
+CallContext: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+"""The transport's own context, as servicers receive it; they rarely need it."""
 
 REQUEST_ID_KEY = "x-request-id"
 _MAXIMUM_REQUEST_ID = 128
@@ -53,6 +59,11 @@ def enter_request(context: RequestContext) -> None:
 def request_id_from(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """Return the caller's request id when it sent a usable one, else a new one."""
     for key, value in metadata or ():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and 0 < len(value) <= _MAXIMUM_REQUEST_ID and value.isprintable():
+        if (
+            key == REQUEST_ID_KEY
+            and isinstance(value, str)
+            and 0 < len(value) <= _MAXIMUM_REQUEST_ID
+            and value.isprintable()
+        ):
             return value
     return uuid.uuid4().hex

@@ -22,7 +22,11 @@ from services.runtime.settings import ServiceSettings
 _logger = get_logger(__name__)
 
 
-class AddressInUse(RuntimeError):
+class CannotStart(RuntimeError):
+    """The service cannot start; the message says why and what to do."""
+
+
+class AddressInUse(CannotStart):
     """The address cannot be listened on."""
 
 
@@ -34,7 +38,8 @@ class ServiceDefinition:
         name: short name, for example "text".
         contracts: full names of its gRPC services, for health and reflection.
         attach: adds its servicers to the server.
-        start: loads what it needs, off the event loop where that takes long; returns why it cannot serve, empty when it can.
+        start: loads what it needs, off the event loop where that takes long; returns why it cannot serve, empty when
+        it can.
         stop: gives back what `start` took.
     """
 
@@ -95,15 +100,23 @@ class ServiceServer:
         _logger.info("serving", port=self.port, seconds=round(time.monotonic() - begin, 3))
 
     async def stop(self) -> None:
-        """Drain: tell callers to go elsewhere, let calls in flight finish within the grace period, give everything back."""
+        """Drain: tell callers to go elsewhere, let calls in flight finish within the grace period, give everything
+        back.
+        """
         await self._health.drain()
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
         _logger.info("stopped")
 
 
-def run_service(build: Callable[[], ServiceDefinition], settings: ServiceSettings, name: str) -> None:
-    """Run a service until SIGTERM or SIGINT, then drain. Exits with status 1 when the address cannot be listened on."""
+def run_service(
+    build: Callable[[], ServiceDefinition | Awaitable[ServiceDefinition]],
+    settings: ServiceSettings,
+    name: str,
+) -> None:
+    """Run a service until SIGTERM or SIGINT, then drain. Exits with status 1 when it cannot start, and says why in one
+    line.
+    """
     configure_logs(name, settings)
 
     async def serve() -> None:
@@ -111,7 +124,8 @@ def run_service(build: Callable[[], ServiceDefinition], settings: ServiceSetting
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        server = ServiceServer(build(), settings)
+        built = build()
+        server = ServiceServer(built if isinstance(built, ServiceDefinition) else await built, settings)
         await server.start()
         await stopping.wait()
         _logger.info("draining", seconds=settings.drain_seconds)
@@ -120,5 +134,5 @@ def run_service(build: Callable[[], ServiceDefinition], settings: ServiceSetting
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve())
-    except AddressInUse as error:
+    except CannotStart as error:
         sys.exit(f"marquee {name}: {error}")

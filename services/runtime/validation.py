@@ -77,7 +77,9 @@ class Violations:
         return True
 
     def size(self, field: str, value: int, *, default: int, maximum: int) -> int:
-        """Return a requested count by the common rule: zero means `default`, above `maximum` is coerced, negative is a violation."""
+        """Return a requested count by the common rule: zero means `default`, above `maximum` is coerced, negative is a
+        violation.
+        """
         if value < 0:
             self.add(field, f"is {value}; it must not be negative (zero means {default}, the limit is {maximum:,})")
         return min(value, maximum) if value > 0 else default
@@ -93,5 +95,8 @@ class Violations:
         if not value:
             return self.add(field, "is empty; it is required")
         if not _VERSION.fullmatch(value):
-            return self.add(field, "is no version: at most 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', not starting with '.' or '-'")
+            return self.add(
+                field,
+                "is no version: at most 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', not starting with '.' or '-'",
+            )
         return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import grpc
-from marquee.text.v1 import text_service_pb2_grpc
 
+from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
 from services.text.servicer import TextServicer

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from grpc.aio import ServicerContext
 from marquee.common.v1 import vector_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
-
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
 from services.text.pipelines.label_scores import check_labels, classify
 from services.text.pipelines.text_vectors import TextVectorPipeline, check_texts
@@ -27,7 +26,7 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
         """Build and warm up the pipelines of the loaded models."""
         self._vectors.build()
 
-    async def EmbedText(self, request: pb.EmbedTextRequest, context: ServicerContext) -> pb.EmbedTextResponse:
+    async def EmbedText(self, request: pb.EmbedTextRequest, context: CallContext) -> pb.EmbedTextResponse:
         """Return one vector of length one for each text."""
         check = Violations()
         check_texts(check, request.texts)
@@ -42,7 +41,7 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
             report=model_report(model, timings),
         )
 
-    async def ClassifyText(self, request: pb.ClassifyTextRequest, context: ServicerContext) -> pb.ClassifyTextResponse:
+    async def ClassifyText(self, request: pb.ClassifyTextRequest, context: CallContext) -> pb.ClassifyTextResponse:
         """Score texts against the caller's labels."""
         check = Violations()
         check_texts(check, request.texts)
@@ -55,7 +54,7 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
         )
 
     async def GenerateCandidates(
-        self, request: pb.GenerateCandidatesRequest, context: ServicerContext
+        self, request: pb.GenerateCandidatesRequest, context: CallContext
     ) -> pb.GenerateCandidatesResponse:
         """Return candidates by the text vectors of a bundle's items."""
         candidates = await generate_candidates(self._service.plane, self._service.candidates, request.query)

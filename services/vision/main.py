@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import grpc
-from marquee.vision.v1 import vision_service_pb2_grpc
 
+from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
 from services.vision.pipelines.image_decoding import ImageLimits

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from grpc.aio import ServicerContext
 from marquee.common.v1 import vector_pb2
 from marquee.vision.v1 import vision_service_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
-
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
 from services.vision.pipelines.image_decoding import ImageLimits
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, check_images, top_labels
@@ -31,7 +30,7 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         """Build and warm up the pipelines of the loaded models."""
         self._recognition.build()
 
-    async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: ServicerContext) -> pb.ClassifyImageResponse:
+    async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: CallContext) -> pb.ClassifyImageResponse:
         """Name what is in each picture."""
         check = Violations()
         check_images(check, request.images)
@@ -44,7 +43,7 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
             report=model_report(model, timings),
         )
 
-    async def EmbedImage(self, request: pb.EmbedImageRequest, context: ServicerContext) -> pb.EmbedImageResponse:
+    async def EmbedImage(self, request: pb.EmbedImageRequest, context: CallContext) -> pb.EmbedImageResponse:
         """Return one vector of length one for each picture."""
         check = Violations()
         check_images(check, request.images)
@@ -58,7 +57,7 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         )
 
     async def GenerateCandidates(
-        self, request: pb.GenerateCandidatesRequest, context: ServicerContext
+        self, request: pb.GenerateCandidatesRequest, context: CallContext
     ) -> pb.GenerateCandidatesResponse:
         """Return candidates by the picture vectors of a bundle's items."""
         candidates = await generate_candidates(self._service.plane, self._service.candidates, request.query)

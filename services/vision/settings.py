@@ -26,8 +26,12 @@ class VisionSettings(ModelServiceSettings):
         default=Path(__file__).parent / "models",
         description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml.",
     )
-    default_model: str = Field(default="efficientnet-lite0", description="Model that answers calls whose model field is empty.")
+    default_model: str = Field(
+        default="efficientnet-lite0", description="Model that answers calls whose model field is empty."
+    )
     maximum_image_bytes: int = Field(default=8 << 20, ge=1, description="Largest encoded picture, in bytes.")
     maximum_image_pixels: int = Field(
-        default=40_000_000, ge=1, description="Largest picture, in pixels; checked in its header, before anything is decoded."
+        default=40_000_000,
+        ge=1,
+        description="Largest picture, in pixels; checked in its header, before anything is decoded.",
     )

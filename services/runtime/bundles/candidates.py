@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy
 import numpy.typing
-from marquee.common.v1 import candidate_pb2, report_pb2
 
+from marquee.common.v1 import candidate_pb2, report_pb2
 from services.runtime.bundles.repository import BundleRepository, LoadedBundle
 from services.runtime.bundles.scorer import NO_ROWS, History, HistoryScorer, Rows, ScoredCandidates
 from services.runtime.data_plane import DataPlane
@@ -71,9 +71,7 @@ class CandidatePipeline(
 
     def run(self, batch: CandidateBatch) -> list[ScoredCandidates]:
         """Score the catalogue with each scorer."""
-        return [
-            scorer.top(batch.history, batch.excluded, batch.allowed, batch.count) for scorer in batch.scorers
-        ]
+        return [scorer.top(batch.history, batch.excluded, batch.allowed, batch.count) for scorer in batch.scorers]
 
     def finish(
         self, prepared: Prepared[CandidateBatch], outputs: Sequence[list[ScoredCandidates]]
@@ -120,7 +118,8 @@ def known_history(bundle: LoadedBundle, history: Sequence[candidate_pb2.HistoryI
     """Return the events whose items the bundle knows, in their order."""
     known = [(bundle.rows[event.item_id], event.weight) for event in history if event.item_id in bundle.rows]
     return History(
-        numpy.array([row for row, _ in known], numpy.int64), numpy.array([weight for _, weight in known], numpy.float32)
+        numpy.array([row for row, _ in known], numpy.int64),
+        numpy.array([weight for _, weight in known], numpy.float32),
     )
 
 
@@ -132,7 +131,10 @@ def _choose_scorers(check: Violations, bundle: LoadedBundle, names: Sequence[str
         scorer = bundle.scorers.get(name)
         if scorer is None:
             known = ", ".join(bundle.scorers) or "none"
-            check.add(f"query.scorers[{index}]", f"names no scorer of this service: {name[:80]!r}; there are: {known}")
+            check.add(
+                f"query.scorers[{index}]",
+                f"names no scorer of this service: {name[:80]!r}; there are: {known}",
+            )
         else:
             chosen.append(scorer)
     return chosen
@@ -143,6 +145,11 @@ def _unpack_allowed(check: Violations, packed: bytes, item_count: int) -> numpy.
         return None
     expected = (item_count + 7) // 8
     if len(packed) != expected:
-        check.add("query.allowed_items", f"has {len(packed):,} bytes; a bundle of {item_count:,} items needs {expected:,}")
+        check.add(
+            "query.allowed_items",
+            f"has {len(packed):,} bytes; a bundle of {item_count:,} items needs {expected:,}",
+        )
         return None
-    return numpy.unpackbits(numpy.frombuffer(packed, numpy.uint8), count=item_count, bitorder="little").astype(numpy.bool_)
+    return numpy.unpackbits(numpy.frombuffer(packed, numpy.uint8), count=item_count, bitorder="little").astype(
+        numpy.bool_
+    )

@@ -1,4 +1,6 @@
-"""`manifest.json` of a recommendation bundle: which files it holds, who serves them, and what state they were fitted on."""
+"""`manifest.json` of a recommendation bundle: which files it holds, who serves them, and what state they were fitted
+on.
+"""
 
 from __future__ import annotations
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy
 
 from services.runtime.bundles.manifest import BundleManifest, read_bundle_manifest
-from services.runtime.bundles.scorer import History, HistoryScorer
+from services.runtime.bundles.scorer import Floats, History, HistoryScorer
 from services.runtime.engine import CPU, OnnxModel
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
 
 _logger = get_logger(__name__)
+STATISTICS_FILE = "statistics.npz"
 _LARGEST_CONTRIBUTION_ERROR = 1e-2
 
 
@@ -27,6 +28,7 @@ class LoadedBundle:
         item_ids: item id of each row.
         rows: row of each item id.
         ranker: graph of the ranker; None on services that do not rank.
+        popularity: float32[N], standardised popularity of each row; zeros on services that do not rank.
     """
 
     manifest: BundleManifest
@@ -35,6 +37,7 @@ class LoadedBundle:
     rows: dict[str, int]
     scorers: dict[str, HistoryScorer]
     ranker: OnnxModel | None
+    popularity: Floats
 
 
 class BundleRepository:
@@ -101,7 +104,11 @@ class BundleRepository:
             manifest = read_bundle_manifest(folder)
             scorers = [scorer for scorer in manifest.scorers if scorer.service == self._service]
             ranker = manifest.ranker if self._with_ranker else None
-            wanted = [manifest.items, *(scorer.file for scorer in scorers), *([ranker.file] if ranker else [])]
+            wanted = [
+                manifest.items,
+                *(scorer.file for scorer in scorers),
+                *([ranker.file, STATISTICS_FILE] if ranker else []),
+            ]
             for name in wanted:
                 _verify(folder, name, manifest.files)
             item_ids = (folder / manifest.items).read_text(encoding="utf-8").splitlines()
@@ -118,6 +125,7 @@ class BundleRepository:
                     for scorer in scorers
                 },
                 OnnxModel(folder / ranker.file, CPU) if ranker else None,
+                _read_popularity(folder, len(item_ids)) if ranker else numpy.zeros(len(item_ids), numpy.float32),
             )
             _check_scorers(bundle)
         except Exception as error:
@@ -142,6 +150,14 @@ def _verify(folder: Path, name: str, files: dict[str, str]) -> None:
             raise ValueError(f"file {name} is corrupt: its SHA-256 differs from the manifest's")
 
 
+def _read_popularity(folder: Path, item_count: int) -> Floats:
+    with numpy.load(folder / STATISTICS_FILE, allow_pickle=False) as statistics:
+        popularity: Floats = statistics["popularity"].astype(numpy.float32)
+    if popularity.shape != (item_count,):
+        raise ValueError(f"{STATISTICS_FILE} has popularity of shape {popularity.shape}, expected ({item_count},)")
+    return popularity
+
+
 def _check_scorers(bundle: LoadedBundle) -> None:
     """Run each scorer once and hold it to its contract: contributions add up to scores. Also the warm-up."""
     count = len(bundle.item_ids)
@@ -153,4 +169,3 @@ def _check_scorers(bundle: LoadedBundle) -> None:
         if not error <= _LARGEST_CONTRIBUTION_ERROR * scale:
             raise ValueError(f"scorer {scorer.name}: contributions miss the scores by {error:.2g}")
         scorer.top(history, history.rows, None, 10)
-

@@ -1,6 +1,7 @@
 """Run a history scorer: an ONNX graph that scores the whole catalogue as a sum of contributions of the user's events.
 
-The graph's inputs and outputs are a contract of their own, written down in `docs/adr/`: recency decay and everything else that is the
+The graph's inputs and outputs are a contract of their own, written down in `docs/adr/`: recency decay and everything
+else that is the
 scorer's own business lies inside the graph, so the serving code is the same for all of them.
 """
 
@@ -70,7 +71,9 @@ class HistoryScorer:
     def top(
         self, history: History, excluded: Rows, allowed: numpy.typing.NDArray[numpy.bool_] | None, count: int
     ) -> ScoredCandidates:
-        """Return the best `count` rows that are allowed and not excluded; none when the history says nothing to this scorer."""
+        """Return the best `count` rows that are allowed and not excluded; none when the history says nothing to this
+        scorer.
+        """
         outputs = self._run(history, excluded, allowed, count, NO_ROWS)
         if not outputs["statistics"][1] > _SMALLEST_DEVIATION:
             return ScoredCandidates(NO_ROWS, numpy.zeros(0, numpy.float32))
@@ -85,7 +88,10 @@ class HistoryScorer:
         outputs = self._run(history, NO_ROWS, None, 1, candidates)
         mean, deviation = _statistics(outputs)
         return Attribution(
-            outputs["candidate_scores"].astype(numpy.float32), outputs["contributions"].astype(numpy.float32), mean, deviation
+            outputs["candidate_scores"].astype(numpy.float32),
+            outputs["contributions"].astype(numpy.float32),
+            mean,
+            deviation,
         )
 
     def _run(

@@ -33,7 +33,9 @@ class Batching(_Strict):
     """How requests may share a run without changing each other's answers."""
 
     max_batch: int = Field(default=1, ge=1, description="Largest batch of one run.")
-    cost_unit: Literal["tokens", "pixels", "rows", "items"] = Field(default="rows", description="Unit of a request's cost.")
+    cost_unit: Literal["tokens", "pixels", "rows", "items"] = Field(
+        default="rows", description="Unit of a request's cost."
+    )
     exact_length: bool = Field(default=False, description="Only inputs of equal length may share a run: no padding.")
 
 

@@ -77,9 +77,17 @@ class ModelRepository:
         """
         state = self.versions.get(name)
         if state is None:
-            raise NotFound(field_name, "model", name[:100], f"this service has {', '.join(sorted(self.versions)) or 'none'}")
+            raise NotFound(
+                field_name,
+                "model",
+                name[:100],
+                f"this service has {', '.join(sorted(self.versions)) or 'none'}",
+            )
         if state.model is None:
-            raise Unavailable("MODEL_NOT_READY", f"model {name} {state.version} does not serve: its files failed the checks at load")
+            raise Unavailable(
+                "MODEL_NOT_READY",
+                f"model {name} {state.version} does not serve: its files failed the checks at load",
+            )
         return state.model
 
 

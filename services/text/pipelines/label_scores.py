@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy
 import numpy.typing
-from marquee.text.v1 import text_service_pb2 as pb
 
+from marquee.text.v1 import text_service_pb2 as pb
 from services.runtime.validation import Violations
 
 MAXIMUM_LABELS = 100

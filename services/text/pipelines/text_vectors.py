@@ -1,4 +1,6 @@
-"""Texts to vectors: tokenise, run the model in batches that leave each answer independent of its neighbours, return unit vectors."""
+"""Texts to vectors: tokenise, run the model in batches that leave each answer independent of its neighbours, return
+unit vectors.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,13 @@ class TextVectors:
     truncated_count: int
 
 
+@dataclass(frozen=True)
+class _Read:
+    texts: int
+    tokens: int
+    truncated: int
+
+
 class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors]):
     """One text vector model with its tokeniser."""
 
@@ -61,7 +70,7 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
         batches = [_stack(encodings, positions) for positions in self._group(encodings)]
         truncated = sum(1 for encoding in encodings if encoding.overflowing)
         tokens = sum(len(encoding.ids) for encoding in encodings)
-        return Prepared(batches, cost=tokens, state=(len(encodings), tokens, truncated))
+        return Prepared(batches, cost=tokens, state=_Read(len(encodings), tokens, truncated))
 
     def run(self, batch: TokenBatch) -> Floats:
         """Run the model once: float32[B, D]."""
@@ -70,11 +79,13 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
 
     def finish(self, prepared: Prepared[TokenBatch], outputs: Sequence[Floats]) -> TextVectors:
         """Put the vectors back into the order of the texts."""
-        count, tokens, truncated = prepared.state  # type: ignore[misc]
-        vectors = numpy.empty((count, self.dimensions), numpy.float32)
+        read = prepared.state
+        if not isinstance(read, _Read):
+            raise TypeError("the state of text vectors is what was read")
+        vectors = numpy.empty((read.texts, self.dimensions), numpy.float32)
         for batch, output in zip(prepared.batches, outputs, strict=True):
             vectors[list(batch.positions)] = output
-        return TextVectors(vectors, tokens, truncated)
+        return TextVectors(vectors, read.tokens, read.truncated)
 
     def warmup(self) -> None:
         """Run one text through all three stages."""
@@ -82,7 +93,9 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
         self.finish(prepared, [self.run(batch) for batch in prepared.batches])
 
     def _group(self, encodings: Sequence[Encoding]) -> Iterator[list[int]]:
-        """Yield positions of texts that share a run: neighbours in length, or of equal length where the model demands it."""
+        """Yield positions of texts that share a run: neighbours in length, or of equal length where the model demands
+        it.
+        """
         group: list[int] = []
         for position in sorted(range(len(encodings)), key=lambda index: len(encodings[index].ids)):
             length = len(encodings[position].ids)
@@ -103,7 +116,7 @@ def check_texts(check: Violations, texts: Sequence[str]) -> None:
 
 
 def _stack(encodings: Sequence[Encoding], positions: Sequence[int]) -> TokenBatch:
-    width = max(1, max(len(encodings[position].ids) for position in positions))
+    width = max(1, *(len(encodings[position].ids) for position in positions))
     input_ids = numpy.zeros((len(positions), width), numpy.int64)
     attention_mask = numpy.zeros((len(positions), width), numpy.int64)
     for row, position in enumerate(positions):

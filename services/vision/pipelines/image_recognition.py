@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy
 import numpy.typing
-from marquee.vision.v1 import vision_service_pb2 as pb
 
+from marquee.vision.v1 import vision_service_pb2 as pb
 from services.runtime.errors import FieldViolation, InvalidRequest
 from services.runtime.pipeline import Pipeline, Prepared
 from services.runtime.repository.loader import LoadedModel
@@ -52,7 +52,8 @@ class ImageRecognitionPipeline(Pipeline[Sequence[pb.Image], Pixels, Recognition,
         """Run the network once."""
         outputs = self._model.onnx.run({"pixels": batch})
         return Recognition(
-            outputs["probabilities"].astype(numpy.float32, copy=False), outputs["vectors"].astype(numpy.float32, copy=False)
+            outputs["probabilities"].astype(numpy.float32, copy=False),
+            outputs["vectors"].astype(numpy.float32, copy=False),
         )
 
     def finish(self, prepared: Prepared[Pixels], outputs: Sequence[Recognition]) -> Recognition:

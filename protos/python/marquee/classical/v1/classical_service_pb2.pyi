@@ -159,7 +159,7 @@ class RankedCandidate(_message.Message):
     score: _builtins.float
     """Probability that this is the user's next item, as the ranker sees it, 0 to 1. It orders items within one request."""
     linear_score: _builtins.float
-    """The ranker's linear score before it became a probability. The feature contributions and the ranker's intercept add up to it."""
+    """The ranker's linear score before it became a probability, without the intercept: the feature contributions add up to it."""
     positive_history_total: _builtins.float
     """Sum of the positive contributions of all history items, named or not: what a share of the evidence is a share of."""
     @_builtins.property

@@ -1,0 +1,30 @@
+"""Start the classical service: `python -m services.classical.main`."""
+
+from __future__ import annotations
+
+import grpc
+
+from marquee.classical.v1 import classical_service_pb2_grpc
+from services.classical.servicer import ClassicalServicer
+from services.classical.settings import ClassicalSettings
+from services.runtime.model_service import ModelService
+from services.runtime.server import ServiceDefinition, run_service
+
+CONTRACT = "marquee.classical.v1.ClassicalService"
+
+
+def build(settings: ClassicalSettings) -> ServiceDefinition:
+    """Put the service together; nothing is loaded yet."""
+    service = ModelService("classical", settings, with_ranker=True)
+    servicer = ClassicalServicer(service)
+
+    def attach(server: grpc.aio.Server) -> None:
+        classical_service_pb2_grpc.add_ClassicalServiceServicer_to_server(servicer, server)
+
+    # Its recommenders come in bundles, so an empty model repository is no fault.
+    return service.definition(CONTRACT, attach, needs_models=False)
+
+
+if __name__ == "__main__":
+    chosen = ClassicalSettings()
+    run_service(lambda: build(chosen), chosen, "classical")

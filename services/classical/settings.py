@@ -1,0 +1,22 @@
+"""Options of the classical service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import ModelServiceSettings
+
+
+class ClassicalSettings(ModelServiceSettings):
+    """Options of the classical service, read from variables that start with MARQUEE_CLASSICAL_."""
+
+    model_config = SettingsConfigDict(env_prefix="MARQUEE_CLASSICAL_", extra="ignore", protected_namespaces=())
+
+    port: int = Field(default=50063, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+    model_repository: Path = Field(
+        default=Path(__file__).parent / "models",
+        description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml. May be empty: recommenders come in bundles.",
+    )

@@ -1,0 +1,1 @@
+"""The orchestrator: composes the model services into features, and keeps the state."""

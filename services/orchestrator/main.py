@@ -1,0 +1,87 @@
+"""Start the orchestrator: `python -m services.orchestrator.main`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+
+from marquee.entertainment.v1 import (
+    bundle_service_pb2_grpc,
+    catalog_service_pb2_grpc,
+    event_service_pb2_grpc,
+    recommendation_service_pb2_grpc,
+)
+from services.orchestrator.catalog.backfill import VectorBackfill
+from services.orchestrator.catalog.mesh_models import MeshContentModels
+from services.orchestrator.catalog.snapshots import CatalogSnapshots
+from services.orchestrator.mesh import Mesh
+from services.orchestrator.recommend.bundle_keeper import BundleKeeper
+from services.orchestrator.recommend.pipeline import Recommender
+from services.orchestrator.recommend.similar import SimilarItems
+from services.orchestrator.servicers.bundle import BundleServicer
+from services.orchestrator.servicers.catalog import CatalogServicer
+from services.orchestrator.servicers.event import EventServicer
+from services.orchestrator.servicers.recommendation import RecommendationServicer
+from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.store.factory import UnsupportedStore, open_store
+from services.runtime.errors import ServiceError
+from services.runtime.server import CannotStart, ServiceDefinition, run_service
+
+CONTRACTS = [
+    f"marquee.entertainment.v1.{name}"
+    for name in ("RecommendationService", "CatalogService", "EventService", "BundleService")
+]
+
+
+async def build(settings: OrchestratorSettings) -> ServiceDefinition:
+    """Open the store and put the service together.
+
+    Raises:
+        CannotStart: the store cannot be opened.
+    """
+    try:
+        store = await open_store(settings.store_url)
+    except (UnsupportedStore, ServiceError) as error:
+        raise CannotStart(f"cannot open the store: {error}") from error
+    mesh = Mesh(
+        {
+            "text": settings.text_address,
+            "vision": settings.vision_address,
+            "classical": settings.classical_address,
+        }
+    )
+    models = MeshContentModels(mesh, settings.enrichment_seconds)
+    snapshots = CatalogSnapshots(store, settings.statistics_refresh_seconds)
+    bundles = BundleKeeper(store, mesh, settings.bundle_check_seconds, settings.bundle_load_seconds)
+    backfill = VectorBackfill(store, models)
+    recommendation = RecommendationServicer(
+        Recommender(store, snapshots, mesh, bundles, settings),
+        SimilarItems(store, snapshots, mesh, bundles, settings),
+    )
+
+    def attach(server: grpc.aio.Server) -> None:
+        recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
+        bundle_service_pb2_grpc.add_BundleServiceServicer_to_server(BundleServicer(store, bundles), server)
+
+    async def start() -> Sequence[str]:
+        # With the model services down it still answers, so their absence does not keep it from being ready.
+        bundles.start()
+        backfill.start()
+        return []
+
+    async def stop() -> None:
+        await backfill.stop()
+        await bundles.stop()
+        await snapshots.close()
+        await mesh.close()
+        await store.close()
+
+    return ServiceDefinition("orchestrator", CONTRACTS, attach, start, stop)
+
+
+if __name__ == "__main__":
+    chosen = OrchestratorSettings()
+    run_service(lambda: build(chosen), chosen, "orchestrator")

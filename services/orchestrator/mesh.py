@@ -1,0 +1,202 @@
+"""Channels to the model services. One gRPC service config does round robin over healthy pods, retries and the retry
+budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+import grpc
+
+from marquee.classical.v1 import classical_service_pb2 as classical_pb
+from marquee.classical.v1.classical_service_pb2_grpc import ClassicalServiceAsyncStub, ClassicalServiceStub
+from marquee.common.v1 import candidate_pb2
+from marquee.common.v1 import model_repository_pb2 as repository_pb
+from marquee.common.v1.model_repository_pb2_grpc import (
+    ModelRepositoryServiceAsyncStub,
+    ModelRepositoryServiceStub,
+)
+from marquee.text.v1 import text_service_pb2 as text_pb
+from marquee.text.v1.text_service_pb2_grpc import TextServiceAsyncStub, TextServiceStub
+from marquee.vision.v1 import vision_service_pb2 as vision_pb
+from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceAsyncStub, VisionServiceStub
+from services.runtime.request_context import REQUEST_ID_KEY, current_request
+
+Family = Literal["text", "vision", "classical"]
+FAMILIES: tuple[Family, ...] = ("text", "vision", "classical")
+CONTRACTS: dict[Family, str] = {
+    "text": "marquee.text.v1.TextService",
+    "vision": "marquee.vision.v1.VisionService",
+    "classical": "marquee.classical.v1.ClassicalService",
+}
+
+ResponseT = TypeVar("ResponseT")
+
+_DOWN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+
+
+class MeshError(Exception):
+    """A call to a model service failed.
+
+    Attributes:
+        family: the service.
+        code: its gRPC status.
+        details: its message, for logs.
+        cause: the error as gRPC raised it, with the service's `google.rpc` details.
+    """
+
+    def __init__(self, family: Family, cause: grpc.aio.AioRpcError) -> None:
+        self.family = family
+        self.code = cause.code()
+        self.details = cause.details() or ""
+        self.cause = cause
+        super().__init__(f"{family} service: {self.code.name}: {self.details}")
+
+    @property
+    def down(self) -> bool:
+        """Whether the service did not answer at all, as opposed to refusing the call."""
+        return self.code in _DOWN
+
+    def summary(self) -> str:
+        """Return one short sentence for a step report."""
+        if self.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"the {self.family} service did not answer in time"
+        if self.code is grpc.StatusCode.UNAVAILABLE:
+            return f"the {self.family} service is down"
+        if self.code is grpc.StatusCode.FAILED_PRECONDITION:
+            return f"the {self.family} service has not loaded the bundle yet"
+        return f"the {self.family} service refused the call: {self.code.name}"
+
+
+def service_config(contract: str) -> str:
+    """Return the gRPC service config of a channel to `contract`."""
+    return json.dumps(
+        {
+            "loadBalancingConfig": [{"round_robin": {}}],
+            "healthCheckConfig": {"serviceName": contract},
+            "methodConfig": [
+                {
+                    "name": [{}],
+                    "retryPolicy": {
+                        "maxAttempts": 3,
+                        "initialBackoff": "0.01s",
+                        "maxBackoff": "0.1s",
+                        "backoffMultiplier": 2,
+                        "retryableStatusCodes": ["UNAVAILABLE"],
+                    },
+                }
+            ],
+            # Retries stop when more than about one call in ten fails, so that they never double the load of a sick
+            # service.
+            "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+        }
+    )
+
+
+class Mesh:
+    """Typed calls to the three model services. Every call takes the seconds it may last and raises `MeshError`."""
+
+    def __init__(self, addresses: dict[Family, str]) -> None:
+        self._channels = {family: _open_channel(address, CONTRACTS[family]) for family, address in addresses.items()}
+        self._text: TextServiceAsyncStub = TextServiceStub(self._channels["text"])
+        self._vision: VisionServiceAsyncStub = VisionServiceStub(self._channels["vision"])
+        self._classical: ClassicalServiceAsyncStub = ClassicalServiceStub(self._channels["classical"])
+        self._repositories: dict[Family, ModelRepositoryServiceAsyncStub] = {
+            family: ModelRepositoryServiceStub(channel) for family, channel in self._channels.items()
+        }
+        self._generators: dict[Family, Callable[..., Awaitable[Any]]] = {
+            "text": lambda query, **options: self._text.GenerateCandidates(
+                text_pb.GenerateCandidatesRequest(query=query), **options
+            ),
+            "vision": lambda query, **options: self._vision.GenerateCandidates(
+                vision_pb.GenerateCandidatesRequest(query=query), **options
+            ),
+            "classical": lambda query, **options: self._classical.GenerateCandidates(
+                classical_pb.GenerateCandidatesRequest(query=query), **options
+            ),
+        }
+
+    async def generate_candidates(
+        self, family: Family, query: candidate_pb2.CandidateQuery, seconds: float
+    ) -> candidate_pb2.CandidateSet:
+        """Return the candidates of one service."""
+        response = await _call(family, self._generators[family], query, seconds)
+        candidates: candidate_pb2.CandidateSet = response.candidates
+        return candidates
+
+    async def rank_candidates(
+        self, request: classical_pb.RankCandidatesRequest, seconds: float
+    ) -> classical_pb.RankCandidatesResponse:
+        """Return candidates scored by the bundle's ranker."""
+        return await _call("classical", self._classical.RankCandidates, request, seconds)
+
+    async def embed_texts(self, texts: Sequence[str], seconds: float) -> text_pb.EmbedTextResponse:
+        """Return one vector a text."""
+        return await _call("text", self._text.EmbedText, text_pb.EmbedTextRequest(texts=texts), seconds)
+
+    async def embed_images(self, images: Sequence[vision_pb.Image], seconds: float) -> vision_pb.EmbedImageResponse:
+        """Return one vector a picture."""
+        return await _call("vision", self._vision.EmbedImage, vision_pb.EmbedImageRequest(images=images), seconds)
+
+    async def classify_images(
+        self, images: Sequence[vision_pb.Image], top_count: int, seconds: float
+    ) -> vision_pb.ClassifyImageResponse:
+        """Return the best labels of each picture."""
+        request = vision_pb.ClassifyImageRequest(images=images, top_count=top_count)
+        return await _call("vision", self._vision.ClassifyImage, request, seconds)
+
+    async def load_bundle(self, family: Family, tenant: str, version: str, seconds: float) -> repository_pb.Bundle:
+        """Make one service load a bundle."""
+        request = repository_pb.LoadBundleRequest(tenant=tenant, version=version)
+        response = await _call(family, self._repositories[family].LoadBundle, request, seconds)
+        return response.bundle
+
+    async def list_bundles(self, family: Family, tenant: str, seconds: float) -> list[repository_pb.Bundle]:
+        """Return the bundles one service has loaded."""
+        request = repository_pb.ListBundlesRequest(tenant=tenant)
+        response = await _call(family, self._repositories[family].ListBundles, request, seconds)
+        return list(response.bundles)
+
+    async def get_bundle(self, family: Family, tenant: str, version: str, seconds: float) -> repository_pb.Bundle:
+        """Return a loaded bundle of one service with its item ids."""
+        request = repository_pb.GetBundleRequest(tenant=tenant, version=version)
+        response = await _call(family, self._repositories[family].GetBundle, request, seconds)
+        return response.bundle
+
+    async def unload_bundle(self, family: Family, tenant: str, version: str, seconds: float) -> None:
+        """Make one service forget a bundle."""
+        request = repository_pb.UnloadBundleRequest(tenant=tenant, version=version)
+        await _call(family, self._repositories[family].UnloadBundle, request, seconds)
+
+    async def close(self) -> None:
+        """Close the channels."""
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+def _open_channel(address: str, contract: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(
+        address,
+        options=[
+            ("grpc.service_config", service_config(contract)),
+            # A service that comes back is used again within a second, not after two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+            ("grpc.max_receive_message_length", 64 << 20),
+            ("grpc.max_send_message_length", 128 << 20),
+            # A stopped peer is noticed although its connection stays open.
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
+        ],
+    )
+
+
+async def _call(family: Family, method: Callable[..., Awaitable[ResponseT]], request: Any, seconds: float) -> ResponseT:
+    call = current_request()
+    try:
+        return await method(request, timeout=max(0.001, seconds), metadata=((REQUEST_ID_KEY, call.request_id),))
+    except grpc.aio.AioRpcError as error:
+        raise MeshError(family, error) from error

@@ -1,0 +1,1 @@
+"""Recommendation: candidate sources → ranker → re-ranking → explanation."""

@@ -1,0 +1,148 @@
+"""Keeps the serving bundle loaded on every model service, also on one that has just restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+
+from marquee.common.v1 import model_repository_pb2 as repository_pb
+from marquee.common.v1.report_pb2 import STEP_OUTCOME_FAILED, STEP_OUTCOME_OK, StepReport
+from services.orchestrator.mesh import FAMILIES, Family, Mesh, MeshError
+from services.orchestrator.recommend.serving_bundle import ServingBundle
+from services.orchestrator.store import Store
+from services.runtime.errors import ServiceError
+from services.runtime.logs import get_logger
+from services.runtime.validation import DEFAULT_TENANT
+
+_logger = get_logger(__name__)
+_LIST_SECONDS = 1.0
+_SHORTEST_PAUSE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class LoadOutcome:
+    """How one service took a bundle: its description, or why not."""
+
+    family: Family
+    bundle: repository_pb.Bundle | None
+    error: MeshError | None
+    report: StepReport
+
+
+class BundleKeeper:
+    """Knows the serving bundle of each tenant and makes the services load it.
+
+    Args:
+        store: holds the pointer.
+        mesh: the model services.
+        check_seconds: time between two looks at the services.
+        load_seconds: longest wait for one service to load.
+    """
+
+    def __init__(self, store: Store, mesh: Mesh, check_seconds: float, load_seconds: float) -> None:
+        self._store = store
+        self._mesh = mesh
+        self._check_seconds = check_seconds
+        self._load_seconds = load_seconds
+        self._known: dict[tuple[str, str], ServingBundle] = {}
+        self._tenants = {DEFAULT_TENANT}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def serving(self, tenant: str, version: str) -> ServingBundle | None:
+        """Return what is known of a bundle; None asks the background task to find out soon."""
+        bundle = self._known.get((tenant, version))
+        if bundle is None and version:
+            self._tenants.add(tenant)
+            self._wake.set()
+        return bundle
+
+    async def load_everywhere(self, tenant: str, version: str) -> list[LoadOutcome]:
+        """Make every service load a bundle, and learn its vocabulary from those that did."""
+        outcomes = await asyncio.gather(*(self._load(family, tenant, version) for family in FAMILIES))
+        await self._learn(tenant, version, outcomes)
+        return list(outcomes)
+
+    async def unload_except(self, tenant: str, kept: set[str]) -> None:
+        """Make every service forget the bundles of a tenant that are not kept; failures only leave memory in use."""
+        for family in FAMILIES:
+            with contextlib.suppress(MeshError):
+                for bundle in await self._mesh.list_bundles(family, tenant, _LIST_SECONDS):
+                    if bundle.version not in kept:
+                        await self._mesh.unload_bundle(family, tenant, bundle.version, _LIST_SECONDS)
+        for known in [key for key in self._known if key[0] == tenant and key[1] not in kept]:
+            del self._known[known]
+
+    async def check(self) -> None:
+        """Load the serving bundle of every tenant wherever it is missing."""
+        for tenant in sorted(self._tenants):
+            version = (await self._store.bundle_pointer(tenant)).version
+            if version:
+                outcomes = await asyncio.gather(*(self._ensure(family, tenant, version) for family in FAMILIES))
+                await self._learn(tenant, version, outcomes)
+
+    def start(self) -> None:
+        """Start the background task on the running event loop."""
+        self._task = asyncio.create_task(self._run(), name="bundle-keeper")
+
+    async def stop(self) -> None:
+        """Stop the background task."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.check()
+            except ServiceError as error:
+                _logger.warning("cannot read the bundle pointer", reason=error.reason, message=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._check_seconds)
+            # Many calls may ask at once; one look serves them all.
+            await asyncio.sleep(_SHORTEST_PAUSE_SECONDS)
+            self._wake.clear()
+
+    async def _ensure(self, family: Family, tenant: str, version: str) -> LoadOutcome:
+        try:
+            loaded = await self._mesh.list_bundles(family, tenant, _LIST_SECONDS)
+        except MeshError as error:
+            return LoadOutcome(family, None, error, StepReport())
+        for bundle in loaded:
+            if bundle.version == version:
+                return LoadOutcome(family, bundle, None, StepReport())
+        return await self._load(family, tenant, version)
+
+    async def _load(self, family: Family, tenant: str, version: str) -> LoadOutcome:
+        report = StepReport(step="load", service=family, version=version, outcome=STEP_OUTCOME_OK)
+        start = time.monotonic()
+        try:
+            bundle = await self._mesh.load_bundle(family, tenant, version, self._load_seconds)
+        except MeshError as error:
+            _logger.warning("bundle not loaded", family=family, tenant=tenant, version=version, details=error.details)
+            report.outcome, report.detail = STEP_OUTCOME_FAILED, error.details or error.summary()
+            return LoadOutcome(family, None, error, report)
+        finally:
+            report.milliseconds = (time.monotonic() - start) * 1000
+        report.model = "+".join(bundle.scorers)
+        return LoadOutcome(family, bundle, None, report)
+
+    async def _learn(self, tenant: str, version: str, outcomes: list[LoadOutcome] | tuple[LoadOutcome, ...]) -> None:
+        answered = {outcome.family: outcome.bundle for outcome in outcomes if outcome.bundle is not None}
+        if not answered:
+            return
+        scorers: dict[Family, tuple[str, ...]] = {family: tuple(bundle.scorers) for family, bundle in answered.items()}
+        known = self._known.get((tenant, version))
+        if known is not None:
+            known.scorers.update(scorers)
+            return
+        family = next(iter(answered))
+        try:
+            bundle = await self._mesh.get_bundle(family, tenant, version, self._load_seconds)
+        except MeshError as error:
+            _logger.warning("bundle vocabulary not read", family=family, details=error.details)
+            return
+        self._known[tenant, version] = ServingBundle(version, tuple(bundle.item_ids), bundle.event_watermark, scorers)

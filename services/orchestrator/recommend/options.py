@@ -1,0 +1,107 @@
+"""What the caller asked for, checked and with defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from marquee.entertainment.v1 import recommendation_service_pb2 as pb
+from services.runtime.validation import Violations
+
+DEFAULT_PAGE = 10
+MAXIMUM_PAGE = 100
+DEFAULT_DIVERSITY = 0.1
+DEFAULT_REASONS = 3
+MAXIMUM_REASONS = 10
+_MAXIMUM_TAGS = 50
+_MAXIMUM_EXCLUDED = 1_000
+_OLDEST_AGE = 21
+
+
+@dataclass(frozen=True)
+class ItemFilter:
+    """Which items of the catalogue may be shown at all."""
+
+    required_tags: tuple[str, ...] = ()
+    excluded_tags: tuple[str, ...] = ()
+    maximum_maturity_age: int | None = None
+
+
+@dataclass(frozen=True)
+class RecommendOptions:
+    """A checked `RecommendRequest`."""
+
+    user_id: str
+    page_size: int
+    excluded_item_ids: frozenset[str]
+    filter: ItemFilter
+    diversity: float
+    include_seen: bool
+    reason_count: int
+    require_known_user: bool
+
+
+@dataclass(frozen=True)
+class SimilarOptions:
+    """A checked `SimilarItemsRequest`."""
+
+    item_id: str
+    page_size: int
+    filter: ItemFilter
+
+
+def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
+    """Check a request; raises `InvalidRequest` naming every bad field."""
+    check = Violations()
+    check.identifier("user_id", request.user_id)
+    check.count("excluded_item_ids", request.excluded_item_ids, maximum=_MAXIMUM_EXCLUDED)
+    diversity = request.diversity if request.HasField("diversity") else DEFAULT_DIVERSITY
+    check.within("diversity", diversity, 0.0, 1.0)
+    reasons = DEFAULT_REASONS
+    if request.HasField("reason_count"):
+        reasons = min(request.reason_count, MAXIMUM_REASONS)
+        if reasons < 0:
+            check.add(
+                "reason_count",
+                f"is {request.reason_count}; it must not be negative (the limit is {MAXIMUM_REASONS})",
+            )
+    options = RecommendOptions(
+        user_id=request.user_id,
+        page_size=check.size("page_size", request.page_size, default=DEFAULT_PAGE, maximum=MAXIMUM_PAGE),
+        excluded_item_ids=frozenset(request.excluded_item_ids),
+        filter=_read_filter(check, request),
+        diversity=diversity,
+        include_seen=request.include_seen,
+        reason_count=reasons,
+        require_known_user=request.require_known_user,
+    )
+    check.raise_if_any()
+    return options
+
+
+def read_similar(request: pb.SimilarItemsRequest) -> SimilarOptions:
+    """Check a request; raises `InvalidRequest` naming every bad field."""
+    check = Violations()
+    check.identifier("item_id", request.item_id)
+    options = SimilarOptions(
+        item_id=request.item_id,
+        page_size=check.size("page_size", request.page_size, default=DEFAULT_PAGE, maximum=MAXIMUM_PAGE),
+        filter=_read_filter(check, request),
+    )
+    check.raise_if_any()
+    return options
+
+
+def _read_filter(check: Violations, request: pb.RecommendRequest | pb.SimilarItemsRequest) -> ItemFilter:
+    _check_tags(check, "required_tags", request.required_tags)
+    _check_tags(check, "excluded_tags", request.excluded_tags)
+    age = request.maximum_maturity_age if request.HasField("maximum_maturity_age") else None
+    if age is not None:
+        check.within("maximum_maturity_age", age, 0, _OLDEST_AGE)
+    return ItemFilter(tuple(request.required_tags), tuple(request.excluded_tags), age)
+
+
+def _check_tags(check: Violations, field: str, tags: Sequence[str]) -> None:
+    if check.count(field, tags, maximum=_MAXIMUM_TAGS):
+        for index, tag in enumerate(tags):
+            check.text(f"{field}[{index}]", tag, maximum=64)

@@ -1,0 +1,97 @@
+"""Ranking: the bundle's ranker orders the candidates; without it, the mean of their sources' scores does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from marquee.classical.v1 import classical_service_pb2 as pb
+from marquee.common.v1 import candidate_pb2
+from services.orchestrator.mesh import Mesh
+from services.orchestrator.recommend.sources.popularity import POPULARITY
+from services.orchestrator.recommend.sources.source import Candidates, SourceInput
+from services.orchestrator.recommend.steps import StepLog, describe_model
+
+_MAXIMUM_RANKED = 1_000
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """A candidate with its final score; `evidence` is what the ranker said about it, None when the fallback ordered
+    it.
+    """
+
+    item_id: str
+    score: float
+    evidence: pb.RankedCandidate | None = None
+
+
+async def rank(
+    mesh: Mesh,
+    request: SourceInput,
+    candidates: Candidates,
+    reason_count: int,
+    steps: StepLog,
+    seconds: float,
+) -> list[ScoredItem]:
+    """Return the candidates, best first."""
+    item_ids = candidates.item_ids()[:_MAXIMUM_RANKED]
+    fallback = by_sources(candidates)
+    if request.bundle is None or not request.history or not item_ids:
+        why = (
+            "no bundle is loaded"
+            if request.bundle is None
+            else "the user has no history"
+            if item_ids
+            else "no candidates"
+        )
+        steps.skip("rank", "classical", why)
+        return fallback
+    with steps.measure("rank", "classical") as report:
+        answer = await mesh.rank_candidates(
+            pb.RankCandidatesRequest(
+                tenant=request.tenant,
+                bundle_version=request.bundle.version,
+                history=[
+                    candidate_pb2.HistoryItem(item_id=event.item_id, weight=event.weight) for event in request.history
+                ],
+                item_ids=item_ids,
+                contribution_count=max(1, reason_count),
+            ),
+            seconds,
+        )
+        describe_model(report, answer.report)
+        ranked = [ScoredItem(found.item_id, found.linear_score, found) for found in answer.candidates]
+        if ranked:
+            return ranked
+        report.detail = "the ranker knows none of the candidates; they keep the order of their sources"
+    return fallback
+
+
+def by_sources(candidates: Candidates) -> list[ScoredItem]:
+    """Order candidates by the mean of their standardised scores over the personal sources, then by popularity.
+
+    An item that a source did not propose gets that source's lowest score, because it is not better than that.
+    """
+    personal = {source: scores for source, scores in candidates.by_source.items() if source != POPULARITY}
+    popular = candidates.by_source.get(POPULARITY, {})
+    if not personal:
+        return [ScoredItem(item_id, score) for item_id, score in popular.items()]
+    scored = mean_scores(personal)
+    rest = [item_id for item_id in popular if item_id not in scored]
+    floor = min(scored.values())
+    ordered = sorted(scored, key=lambda item_id: -scored[item_id])
+    # Popular items that nobody proposed personally follow behind, in their own order.
+    return [ScoredItem(item_id, scored[item_id]) for item_id in ordered] + [
+        ScoredItem(item_id, floor - 1 - place) for place, item_id in enumerate(rest)
+    ]
+
+
+def mean_scores(by_source: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean score of each item over the sources."""
+    floors = {source: min(scores.values()) for source, scores in by_source.items() if scores}
+    item_ids: Sequence[str] = list(dict.fromkeys(item_id for scores in by_source.values() for item_id in scores))
+    return {
+        item_id: sum(by_source[source].get(item_id, floor) for source, floor in floors.items()) / len(floors)
+        for item_id in item_ids
+    }

@@ -1,0 +1,82 @@
+"""The steps of one composed answer: measured, and reported in every response."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from marquee.common.v1 import report_pb2
+from marquee.common.v1.report_pb2 import (
+    STEP_OUTCOME_FAILED,
+    STEP_OUTCOME_FALLBACK,
+    STEP_OUTCOME_OK,
+    STEP_OUTCOME_SKIPPED,
+    StepReport,
+)
+from services.orchestrator.mesh import MeshError
+
+ORCHESTRATOR = "orchestrator"
+
+
+class MeasuredStep:
+    """One running step. A `MeshError` inside ends it with the outcome FALLBACK and goes no further."""
+
+    def __init__(self, report: StepReport) -> None:
+        self._report = report
+        self._start = time.monotonic()
+
+    def __enter__(self) -> StepReport:
+        return self._report
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._report.milliseconds = (time.monotonic() - self._start) * 1000
+        if not isinstance(error, MeshError):
+            return False
+        self._report.outcome = STEP_OUTCOME_FALLBACK
+        self._report.detail = f"{error.summary()}; {FALLBACKS.get(self._report.step, 'the list goes on without it')}"
+        return True
+
+
+class StepLog:
+    """Collects the step reports of one answer, in the order the steps started."""
+
+    def __init__(self) -> None:
+        self.reports: list[StepReport] = []
+
+    @property
+    def degraded(self) -> bool:
+        """Whether any step failed or was replaced by its fallback."""
+        return any(report.outcome in (STEP_OUTCOME_FAILED, STEP_OUTCOME_FALLBACK) for report in self.reports)
+
+    def measure(self, step: str, service: str = ORCHESTRATOR) -> MeasuredStep:
+        """Time a step, as a context manager that gives its report."""
+        report = StepReport(step=step, service=service, outcome=STEP_OUTCOME_OK)
+        self.reports.append(report)
+        return MeasuredStep(report)
+
+    def lose(self, step: str, why: str, service: str = ORCHESTRATOR) -> None:
+        """Record something that should have been there and is not: the answer is degraded."""
+        self.reports.append(StepReport(step=step, service=service, outcome=STEP_OUTCOME_FALLBACK, detail=why))
+
+    def skip(self, step: str, service: str, why: str) -> None:
+        """Record a step that had nothing to do."""
+        self.reports.append(StepReport(step=step, service=service, outcome=STEP_OUTCOME_SKIPPED, detail=why))
+
+
+FALLBACKS: dict[str, str] = {
+    "candidates/classical": "the other candidate sources fill the list",
+    "candidates/text": "the other candidate sources fill the list",
+    "candidates/vision": "the other candidate sources fill the list",
+    "rank": "candidates are ordered by the mean of their sources' scores, then by popularity",
+    "similar/classical": "likeness is judged by content alone",
+    "similar/text": "likeness is judged without text",
+    "similar/vision": "likeness is judged without pictures",
+}
+"""What happens without each step; printed in the documentation."""
+
+
+def describe_model(report: StepReport, model: report_pb2.ModelReport) -> None:
+    """Copy what answered into a step report."""
+    report.model, report.version = model.model, model.version

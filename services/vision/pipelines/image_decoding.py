@@ -1,0 +1,212 @@
+"""Turns the bytes of an encoded picture into the square of pixels that a vision model looks at.
+
+Every hostile or broken input ends in `ImageRefused`; see `decode_image` for the order of the checks. Nothing here keeps
+state, so any number of threads may decode at once (the decoders release the interpreter lock). One decode needs at
+most about 16 bytes of memory a pixel of the picture (WebP and large PNG with alpha; a JPEG is decoded at a reduced
+scale), so the number of decoding threads times `ImageLimits.max_pixels` bounds the memory of a service.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from PIL.ExifTags import Base
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from services.vision.pipelines.image_container import (
+    CONTENT_TYPES,
+    ImageContainer,
+    ImageFormat,
+    ImageRefused,
+    read_container,
+    sniff_format,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ImageLimits", "ImageRefused", "SquareCrop", "decode_image"]
+
+# The classes themselves, not Image.open: no other format can be reached, and no process-wide setting is consulted.
+_READERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+}
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Averages whole pixels down to three times the target before the bicubic filter: no visible difference, far fewer taps.
+_REDUCING_GAP = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What is refused before decoding.
+
+    Attributes:
+        max_bytes: Largest encoded picture, in bytes.
+        max_pixels: Largest width times height, as stored.
+        max_side: Largest width and largest height, in pixels.
+    """
+
+    max_bytes: int = 8 * 1024 * 1024
+    max_pixels: int = 40_000_000
+    max_side: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class SquareCrop:
+    """The square a model wants: the shorter side scaled to `resize_side`, then the middle `side` × `side`.
+
+    Attributes:
+        side: Height and width of the result, in pixels.
+        resize_side: Length the shorter side is scaled to before the crop, at least `side`.
+    """
+
+    side: int = 224
+    resize_side: int = 256
+
+
+DEFAULT_LIMITS = ImageLimits()
+DEFAULT_CROP = SquareCrop()
+
+
+def decode_image(
+    data: bytes,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    declared_type: str = "",
+    crop: SquareCrop = DEFAULT_CROP,
+) -> NDArray[np.uint8]:
+    """Decodes one JPEG, PNG or WebP picture.
+
+    The checks go from cheap to expensive: length, format, declared type, header size, container structure, pixels. The
+    first frame of an animation is used, the orientation tag is applied, transparent parts are shown on white, grey,
+    palette, CMYK and 16-bit pictures become 8-bit RGB. Colour profiles are ignored.
+
+    Args:
+        data: The file.
+        limits: What is too large.
+        declared_type: Content type that the sender claims, for example "image/png"; empty trusts the bytes.
+        crop: The square to cut out.
+
+    Returns:
+        uint8[side, side, 3], RGB.
+
+    Raises:
+        ImageRefused: The picture cannot or must not be decoded; nothing else is ever raised for bad bytes.
+    """
+    if not data:
+        raise ImageRefused("IMAGE_EMPTY", "the picture has no bytes; send the content of a JPEG, PNG or WebP file")
+    if len(data) > limits.max_bytes:
+        raise ImageRefused(
+            "IMAGE_TOO_LARGE",
+            f"the picture has {len(data)} bytes, the limit is {limits.max_bytes}; send a smaller or more compressed one",
+        )
+    _check_declared_type(sniff_format(data), declared_type)
+    container = read_container(data)
+    _check_size(container, limits)
+    try:
+        square = _decode_square(container, crop)
+    except ImageRefused:
+        raise
+    except MemoryError as error:
+        raise ImageRefused(
+            "IMAGE_TOO_LARGE", "the picture does not fit into the memory left; send a smaller one"
+        ) from error
+    except Exception as error:  # Pillow's parsers raise a dozen unrelated types on damaged bytes.
+        raise _refusal_of(error, container.format) from error
+    return np.array(square, dtype=np.uint8)
+
+
+def _check_declared_type(found: ImageFormat, declared_type: str) -> None:
+    declared = declared_type.partition(";")[0].strip().lower()
+    if declared == "image/jpg":
+        declared = "image/jpeg"
+    if declared and declared != CONTENT_TYPES[found]:
+        raise ImageRefused(
+            "IMAGE_MISLABELLED",
+            f"the bytes are {CONTENT_TYPES[found]}, which is not the declared content type; "
+            "declare the real type or leave it empty",
+        )
+
+
+def _check_size(container: ImageContainer, limits: ImageLimits) -> None:
+    width, height = container.width, container.height
+    if max(width, height) > limits.max_side or width * height > limits.max_pixels:
+        raise ImageRefused(
+            "IMAGE_TOO_LARGE",
+            f"the picture is {width} x {height} pixels; the limits are {limits.max_side} a side and "
+            f"{limits.max_pixels} in all; scale it down",
+        )
+
+
+def _decode_square(container: ImageContainer, crop: SquareCrop) -> Image.Image:
+    with _READERS[container.format](io.BytesIO(container.content)) as image:
+        if image.size != (container.width, container.height):
+            raise ImageRefused("IMAGE_CORRUPT", "the picture gives two different sizes; encode it again")
+        transpose = _transpose_of(image)
+        if isinstance(image, JpegImageFile):
+            # The decoder can leave out high frequencies: 1/2, 1/4 or 1/8 of the size at a fraction of the cost.
+            image.draft(None, (crop.resize_side, crop.resize_side))
+        image.load()
+        square = _to_square(image, crop)
+    # The crop is central, so turning the small square equals turning the whole picture.
+    return square if transpose is None else square.transpose(transpose)
+
+
+def _transpose_of(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _ORIENTATIONS.get(image.getexif().get(Base.Orientation, 1))
+    except Exception:
+        return None
+
+
+def _to_square(image: Image.Image, crop: SquareCrop) -> Image.Image:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        # Premultiplied while resampling, or the colour of invisible pixels would bleed into the visible ones.
+        small = _resize(image.convert("RGBA").convert("RGBa"), crop).convert("RGBA")
+        on_white = Image.new("RGB", small.size, "white")
+        on_white.paste(small, mask=small.getchannel("A"))
+        return on_white
+    if image.mode.startswith("I"):
+        # 16 bits a pixel; Pillow's own conversion would clip at 255 instead of scaling.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return _resize(image if image.mode in ("L", "RGB") else image.convert("RGB"), crop).convert("RGB")
+
+
+def _resize(image: Image.Image, crop: SquareCrop) -> Image.Image:
+    width, height = image.size
+    window = min(width, height) * crop.side / crop.resize_side
+    left, top = (width - window) / 2, (height - window) / 2
+    return image.resize(
+        (crop.side, crop.side),
+        Image.Resampling.BICUBIC,
+        box=(left, top, left + window, top + window),
+        reducing_gap=_REDUCING_GAP,
+    )
+
+
+def _refusal_of(error: Exception, image_format: ImageFormat) -> ImageRefused:
+    if isinstance(error, OSError) and "truncated" in str(error):
+        return ImageRefused(
+            "IMAGE_TRUNCATED", f"the {image_format} picture ends before its last pixel; send the whole file"
+        )
+    return ImageRefused(
+        "IMAGE_CORRUPT",
+        f"the {image_format} picture cannot be decoded; check that it opens elsewhere, or encode it again",
+    )
