@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy
 
-from services.runtime.bundles.manifest import BundleManifest, read_bundle_manifest
+from services.runtime.bundles.manifest import BundleManifest, BundleManifestInvalid, read_bundle_manifest
 from services.runtime.bundles.scorer import Floats, History, HistoryScorer
 from services.runtime.engine import CPU, OnnxModel
 from services.runtime.errors import FailedPrecondition, NotFound
@@ -18,6 +18,10 @@ from services.runtime.logs import get_logger
 _logger = get_logger(__name__)
 STATISTICS_FILE = "statistics.npz"
 _LARGEST_CONTRIBUTION_ERROR = 1e-2
+
+
+class BundleDamaged(ValueError):
+    """A bundle's files are missing or corrupt, or a graph does not keep its contract."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class BundleRepository:
                 _verify(folder, name, manifest.files)
             item_ids = (folder / manifest.items).read_text(encoding="utf-8").splitlines()
             if len(item_ids) != manifest.item_count:
-                raise ValueError(f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}")
+                raise BundleDamaged(f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}")
             bundle = LoadedBundle(
                 manifest,
                 folder,
@@ -129,11 +133,14 @@ class BundleRepository:
             )
             _check_scorers(bundle)
         except Exception as error:
-            # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on.
-            _logger.error("bundle refused", tenant=tenant, version=version, reason=str(error))
+            # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may name paths of
+            # this machine, so only our own go to the caller.
+            own = isinstance(error, BundleDamaged | BundleManifestInvalid)
+            _logger.error("bundle refused", tenant=tenant, version=version, exc_info=None if own else error, reason=str(error))
             raise FailedPrecondition(
                 "BUNDLE_REFUSED",
-                f"bundle {version} of tenant {tenant} cannot be loaded: {error}",
+                f"bundle {version} of tenant {tenant} cannot be loaded: "
+                + (str(error) if own else "one of its graphs cannot be opened; the service's log says why"),
                 {"tenant": tenant, "version": version},
             ) from error
         return bundle
@@ -142,19 +149,19 @@ class BundleRepository:
 def _verify(folder: Path, name: str, files: dict[str, str]) -> None:
     expected = files.get(name)
     if expected is None:
-        raise ValueError(f"the manifest states no SHA-256 of {name}")
+        raise BundleDamaged(f"the manifest states no SHA-256 of {name}")
     if not (folder / name).is_file():
-        raise ValueError(f"file {name} is missing")
+        raise BundleDamaged(f"file {name} is missing")
     with (folder / name).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise ValueError(f"file {name} is corrupt: its SHA-256 differs from the manifest's")
+            raise BundleDamaged(f"file {name} is corrupt: its SHA-256 differs from the manifest's")
 
 
 def _read_popularity(folder: Path, item_count: int) -> Floats:
     with numpy.load(folder / STATISTICS_FILE, allow_pickle=False) as statistics:
         popularity: Floats = statistics["popularity"].astype(numpy.float32)
     if popularity.shape != (item_count,):
-        raise ValueError(f"{STATISTICS_FILE} has popularity of shape {popularity.shape}, expected ({item_count},)")
+        raise BundleDamaged(f"{STATISTICS_FILE} has popularity of shape {popularity.shape}, expected ({item_count},)")
     return popularity
 
 
@@ -167,5 +174,5 @@ def _check_scorers(bundle: LoadedBundle) -> None:
         error = numpy.abs(attribution.contributions.sum(axis=0) - attribution.candidate_scores).max(initial=0.0)
         scale = max(1.0, float(numpy.abs(attribution.candidate_scores).max(initial=0.0)))
         if not error <= _LARGEST_CONTRIBUTION_ERROR * scale:
-            raise ValueError(f"scorer {scorer.name}: contributions miss the scores by {error:.2g}")
+            raise BundleDamaged(f"scorer {scorer.name}: contributions miss the scores by {error:.2g}")
         scorer.top(history, history.rows, None, 10)

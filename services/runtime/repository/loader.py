@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.engine import OnnxModel
-from services.runtime.repository.manifest import ModelManifest, read_manifest
-from services.runtime.repository.parity import ParityReport, check_parity, read_cases
+from services.runtime.engine import EngineUnavailable, OnnxModel
+from services.runtime.logs import get_logger
+from services.runtime.repository.manifest import ManifestInvalid, ModelManifest, read_manifest
+from services.runtime.repository.parity import ParityFailed, ParityReport, check_parity, read_cases
 
 MODEL_FILE = "model.onnx"
+_logger = get_logger(__name__)
 
 
 class VersionRefused(RuntimeError):
@@ -50,9 +52,15 @@ def load_version(folder: Path, provider: str) -> LoadedModel:
         _warm_up(onnx, folder, manifest)
     except VersionRefused:
         raise
-    except Exception as error:
-        # Whatever a broken file makes the libraries raise, the service must live on with its other models.
+    except (ManifestInvalid, ParityFailed, EngineUnavailable) as error:
         raise VersionRefused(f"{folder.parent.name}/{folder.name}: {error}") from error
+    except Exception as error:
+        # Whatever a broken file makes the libraries raise, the service must live on with its other models. Their texts may
+        # name paths of this machine, so they go to the log only.
+        _logger.exception("model cannot be opened", model=folder.parent.name, version=folder.name)
+        raise VersionRefused(
+            f"{folder.parent.name}/{folder.name}: the model cannot be opened; the service's log says why"
+        ) from error
     return LoadedModel(manifest, folder, onnx, parity, time.monotonic() - start)
 
 
