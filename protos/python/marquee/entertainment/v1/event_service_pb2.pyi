@@ -39,7 +39,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_SKIP: _EventKind.ValueType  # 5
     """Skipped it. Weight -0.3."""
     EVENT_KIND_RATING: _EventKind.ValueType  # 6
-    """Rated it; the weight follows from the rating."""
+    """Rated it. Weight 0.5 plus a tenth of the rating."""
     EVENT_KIND_PURCHASE: _EventKind.ValueType  # 7
     """Bought it. Weight 1.5."""
     EVENT_KIND_CUSTOM: _EventKind.ValueType  # 8
@@ -61,7 +61,7 @@ EVENT_KIND_DISLIKE: EventKind.ValueType  # 4
 EVENT_KIND_SKIP: EventKind.ValueType  # 5
 """Skipped it. Weight -0.3."""
 EVENT_KIND_RATING: EventKind.ValueType  # 6
-"""Rated it; the weight follows from the rating."""
+"""Rated it. Weight 0.5 plus a tenth of the rating."""
 EVENT_KIND_PURCHASE: EventKind.ValueType  # 7
 """Bought it. Weight 1.5."""
 EVENT_KIND_CUSTOM: EventKind.ValueType  # 8

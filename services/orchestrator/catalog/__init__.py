@@ -1,0 +1,1 @@
+"""The catalogue beyond its rows: vectors from the model services, and the view that recommendation reads."""

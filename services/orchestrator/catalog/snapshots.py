@@ -1,0 +1,133 @@
+"""Keeps the newest snapshot of each tenant's catalogue and makes a new one when the catalogue has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from services.orchestrator.catalog.snapshot import CatalogSnapshot, build_snapshot
+from services.orchestrator.store.protocol import Store
+from services.orchestrator.store.records import ItemRecord
+from services.runtime.logs import get_logger
+
+Result = TypeVar("Result")
+
+_PAGE_SIZE = 2_000
+_logger = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    snapshot: CatalogSnapshot
+    statistics_time: float
+
+
+class CatalogSnapshots:
+    """Snapshots by tenant.
+
+    Args:
+        store: where the catalogue is.
+        statistics_interval_seconds: how old popularity may get before it is read again, in the background.
+        maximum_tenants: snapshots kept; the one that was used least recently goes first.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        statistics_interval_seconds: float = 5.0,
+        maximum_tenants: int = 64,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._statistics_interval_seconds = statistics_interval_seconds
+        self._maximum_tenants = maximum_tenants
+        self._clock = clock
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._builds: dict[str, asyncio.Task[_Held]] = {}
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
+
+    async def get(self, tenant: str, sequence: int) -> CatalogSnapshot:
+        """Return a snapshot that knows every change up to `sequence`, which the catalogue must have reached.
+
+        Callers that come while one is being made wait for the same one; it is finished even if they all
+        leave.
+
+        Raises:
+            ServiceError: the store cannot be read.
+        """
+        held = self._held.get(tenant)
+        # A snapshot that was begun before the change may end without it; one begun now has it.
+        for _ in range(2):
+            if held is not None and held.snapshot.sequence >= sequence:
+                break
+            build = self._builds.get(tenant) or self._start(self._builds, tenant, self._build(tenant))
+            held = await asyncio.shield(build)
+        assert held is not None
+        if tenant in self._held:
+            self._held.move_to_end(tenant)
+        if self._clock() - held.statistics_time > self._statistics_interval_seconds and tenant not in self._refreshes:
+            self._start(self._refreshes, tenant, self._refresh(tenant))
+        return held.snapshot
+
+    def current(self, tenant: str) -> CatalogSnapshot | None:
+        """Return the snapshot at hand, however old, without waiting; None when there is none."""
+        held = self._held.get(tenant)
+        return held.snapshot if held else None
+
+    async def close(self) -> None:
+        """Stop what runs in the background."""
+        tasks = [*self._builds.values(), *self._refreshes.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _build(self, tenant: str) -> _Held:
+        start = time.monotonic()
+        # Read before the items: a change that comes in between is in the snapshot early, never missing.
+        sequence = (await self._store.catalog_state(tenant)).sequence
+        items: list[ItemRecord] = []
+        async for page in self._store.all_items(tenant, page_size=_PAGE_SIZE):
+            items.extend(page)
+        statistics_time = self._clock()
+        statistics = await self._store.item_statistics(tenant)
+        snapshot = await asyncio.to_thread(build_snapshot, sequence, items, statistics)
+        held = self._held[tenant] = _Held(snapshot, statistics_time)
+        while len(self._held) > self._maximum_tenants:
+            self._held.popitem(last=False)
+        milliseconds = round((time.monotonic() - start) * 1000, 1)
+        _logger.debug(
+            "catalogue snapshot",
+            tenant=tenant,
+            sequence=sequence,
+            items=len(items),
+            milliseconds=milliseconds,
+        )
+        return held
+
+    async def _refresh(self, tenant: str) -> None:
+        statistics_time = self._clock()
+        statistics = await self._store.item_statistics(tenant)
+        held = self._held.get(tenant)
+        if held is not None:
+            snapshot = await asyncio.to_thread(held.snapshot.with_statistics, statistics)
+            if self._held.get(tenant) is held:  # a snapshot made meanwhile read its own
+                self._held[tenant] = _Held(snapshot, statistics_time)
+
+    def _start(
+        self, running: dict[str, asyncio.Task[Result]], tenant: str, work: Coroutine[object, object, Result]
+    ) -> asyncio.Task[Result]:
+        task: asyncio.Task[Result] = asyncio.create_task(work)
+        running[tenant] = task
+
+        def ended(finished: asyncio.Task[Result]) -> None:
+            del running[tenant]
+            if not finished.cancelled() and (error := finished.exception()) is not None:
+                _logger.warning("reading the catalogue failed", tenant=tenant, error=str(error))
+
+        task.add_done_callback(ended)
+        return task

@@ -1,0 +1,142 @@
+"""CatalogService: checks requests, has items enriched, keeps them in the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from marquee.common.v1.report_pb2 import STEP_OUTCOME_OK, StepReport
+from marquee.common.v1.vector_pb2 import Vector
+from marquee.entertainment.v1 import catalog_service_pb2 as pb
+from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceServicer
+from services.orchestrator.catalog.content_models import ContentModels
+from services.orchestrator.catalog.enrichment import enrich
+from services.orchestrator.catalog.item_checks import checked_items
+from services.orchestrator.catalog.parts import in_parts
+from services.orchestrator.store import Store
+from services.orchestrator.store.page_tokens import decode_page_token, encode_page_token
+from services.orchestrator.store.records import ItemRecord, ItemVector
+from services.runtime.errors import NotFound
+from services.runtime.request_context import CallContext, current_request
+from services.runtime.validation import Violations
+
+_EXPORT_ITEMS = 500
+_RESPONSE_BYTES = 3 << 20
+"""Lists and parts of an export stay below this, because most gRPC clients refuse messages above 4 MiB."""
+_DEFAULT_SECONDS = 30.0
+_ENRICHMENT_SHARE = 0.8
+"""Share of the caller's time that the model services may use; the rest is for storing."""
+
+Message = TypeVar("Message", pb.Item, pb.ExportedItem)
+
+
+class CatalogServicer(CatalogServiceServicer):
+    """See catalog_service.proto for what the methods promise.
+
+    Args:
+        store: where items live.
+        models: the model services.
+    """
+
+    def __init__(self, store: Store, models: ContentModels) -> None:
+        self._store = store
+        self._models = models
+
+    async def UpsertItems(self, request: pb.UpsertItemsRequest, context: CallContext) -> pb.UpsertItemsResponse:
+        """Describe the items as far as the model services answer, and store them."""
+        call = current_request()
+        writes = checked_items(request.items)
+        remaining = call.remaining_seconds()
+        budget = (_DEFAULT_SECONDS if remaining is None else max(remaining, 0.0)) * _ENRICHMENT_SHARE
+        enriched = await enrich(self._models, writes, budget)
+        start = time.monotonic()
+        counts = await self._store.upsert_items(call.tenant, enriched.items)
+        store_step = StepReport(
+            step="store",
+            service="orchestrator",
+            milliseconds=(time.monotonic() - start) * 1000,
+            outcome=STEP_OUTCOME_OK,
+        )
+        return pb.UpsertItemsResponse(
+            created_count=counts.created,
+            updated_count=counts.updated,
+            degraded=enriched.degraded,
+            steps=[*enriched.steps, store_step],
+        )
+
+    async def GetItem(self, request: pb.GetItemRequest, context: CallContext) -> pb.GetItemResponse:
+        """Return one item."""
+        _check_item_id(request.item_id)
+        record = await self._store.get_item(current_request().tenant, request.item_id)
+        if record is None:
+            raise NotFound("item_id", "item", request.item_id)
+        return pb.GetItemResponse(item=item_message(record))
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: CallContext) -> pb.ListItemsResponse:
+        """Return a page of items; it is shorter than asked when the items are large."""
+        tenant = current_request().tenant
+        violations = Violations()
+        limit = violations.size("page_size", request.page_size, default=100, maximum=1_000)
+        violations.raise_if_any()
+        scope = ("items", tenant)
+        after = decode_page_token(scope, request.page_token, (str,))[0] if request.page_token else ""
+        state = await self._store.catalog_state(tenant)
+        # One more than asked tells whether a page follows.
+        records = await self._store.list_items(tenant, after, limit + 1)
+        items = next(in_parts(map(item_message, records[:limit]), limit, pb.Item.ByteSize, _RESPONSE_BYTES), [])
+        more = len(items) < len(records)
+        return pb.ListItemsResponse(
+            items=items,
+            next_page_token=encode_page_token(scope, [items[-1].item_id]) if more else "",
+            total_count=state.item_count,
+        )
+
+    async def DeleteItem(self, request: pb.DeleteItemRequest, context: CallContext) -> pb.DeleteItemResponse:
+        """Delete one item."""
+        _check_item_id(request.item_id)
+        if not await self._store.delete_item(current_request().tenant, request.item_id):
+            raise NotFound("item_id", "item", request.item_id)
+        return pb.DeleteItemResponse()
+
+    async def ExportItems(
+        self, request: pb.ExportItemsRequest, context: CallContext
+    ) -> AsyncIterator[pb.ExportItemsResponse]:
+        """Stream the catalogue, reading a page at a time."""
+        async for page in self._store.all_items(current_request().tenant, page_size=_EXPORT_ITEMS):
+            exported = map(_exported_message, page)
+            for part in in_parts(exported, _EXPORT_ITEMS, pb.ExportedItem.ByteSize, _RESPONSE_BYTES):
+                yield pb.ExportItemsResponse(items=part)
+
+
+def item_message(record: ItemRecord) -> pb.Item:
+    """Return a stored item as callers see it."""
+    item = pb.Item(
+        item_id=record.item_id,
+        title=record.title,
+        description=record.description,
+        tags=record.tags,
+        maturity_age=record.maturity_age,
+        release_year=record.release_year,
+        picture_labels=record.picture_labels,
+    )
+    item.update_time.FromMicroseconds(record.update_time)
+    return item
+
+
+def _exported_message(record: ItemRecord) -> pb.ExportedItem:
+    return pb.ExportedItem(
+        item=item_message(record),
+        text_vector=_vector(record.text_vector),
+        picture_vector=_vector(record.picture_vector),
+    )
+
+
+def _vector(vector: ItemVector | None) -> Vector | None:
+    return Vector(values=vector.values) if vector else None
+
+
+def _check_item_id(item_id: str) -> None:
+    violations = Violations()
+    violations.identifier("item_id", item_id)
+    violations.raise_if_any()

@@ -1,0 +1,164 @@
+# ruff: noqa: D102  # the protocol says what each method does
+"""The `Store` on one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from services.orchestrator.store.migrations.upgrade import upgrade_sqlite
+from services.orchestrator.store.records import (
+    BundlePointer,
+    CatalogState,
+    EventPosition,
+    EventRecord,
+    EventTotals,
+    EventWrite,
+    ItemRecord,
+    ItemStatistics,
+    ItemWrite,
+    PictureUpdate,
+    RecommendationState,
+    TextVectorUpdate,
+    UpsertCounts,
+    UserEvent,
+    WaitingPicture,
+    WaitingText,
+    WriteCounts,
+)
+from services.orchestrator.store.sqlite import bundles, counters, recommendation, waiting
+from services.orchestrator.store.sqlite import events as event_statements
+from services.orchestrator.store.sqlite import items as item_statements
+from services.orchestrator.store.sqlite.connection import open_connection, prepare_file
+from services.orchestrator.store.sqlite.failures import store_error
+from services.orchestrator.store.sqlite.readers import ReaderPool
+from services.orchestrator.store.sqlite.writer import GroupCommitWriter
+
+
+class SqliteStore:
+    """See `Store` for what the methods promise.
+
+    Attributes:
+        writer: the one thread that writes; its counters show how many calls shared a commit.
+        readers: the threads that read.
+    """
+
+    def __init__(self, writer: GroupCommitWriter, readers: ReaderPool) -> None:
+        self.writer = writer
+        self.readers = readers
+
+    @classmethod
+    def open(cls, path: Path, *, busy_timeout_seconds: float, readers: int) -> SqliteStore:
+        """Open the file, create it when missing, and bring its schema up to date. Blocks.
+
+        Raises:
+            ServiceError: the file cannot be opened or is no database.
+        """
+        try:
+            prepare_file(path, busy_timeout_seconds)
+            upgrade_sqlite(path)
+            connection = open_connection(path, busy_timeout_seconds)
+        except sqlite3.Error as error:
+            raise store_error(error) from error
+        return cls(
+            GroupCommitWriter(connection),
+            ReaderPool(partial(open_connection, path, busy_timeout_seconds), readers),
+        )
+
+    async def upsert_items(self, tenant: str, items: Sequence[ItemWrite]) -> UpsertCounts:
+        return await self.writer.write(lambda connection: item_statements.upsert(connection, tenant, items, _now()))
+
+    async def get_item(self, tenant: str, item_id: str) -> ItemRecord | None:
+        return await self.readers.read(lambda connection: item_statements.get(connection, tenant, item_id))
+
+    async def list_items(self, tenant: str, after: str, limit: int, *, with_vectors: bool = False) -> list[ItemRecord]:
+        return await self.readers.read(
+            lambda connection: item_statements.page(connection, tenant, after, limit, with_vectors)
+        )
+
+    async def all_items(self, tenant: str, *, page_size: int) -> AsyncIterator[list[ItemRecord]]:
+        after = ""
+        while page := await self.list_items(tenant, after, page_size, with_vectors=True):
+            yield page
+            after = page[-1].item_id
+
+    async def delete_item(self, tenant: str, item_id: str) -> bool:
+        return await self.writer.write(lambda connection: item_statements.delete(connection, tenant, item_id))
+
+    async def catalog_state(self, tenant: str) -> CatalogState:
+        return await self.readers.read(lambda connection: counters.catalog_state(connection, tenant))
+
+    async def waiting_texts(self, limit: int) -> list[WaitingText]:
+        return await self.readers.read(lambda connection: waiting.texts(connection, limit))
+
+    async def set_text_vectors(self, updates: Sequence[TextVectorUpdate]) -> int:
+        return await self.writer.write(lambda connection: waiting.set_text_vectors(connection, updates))
+
+    async def waiting_pictures(self, limit: int) -> list[WaitingPicture]:
+        return await self.readers.read(lambda connection: waiting.pictures(connection, limit))
+
+    async def set_pictures(self, updates: Sequence[PictureUpdate]) -> int:
+        return await self.writer.write(lambda connection: waiting.set_pictures(connection, updates))
+
+    async def write_events(self, tenant: str, events: Sequence[EventWrite]) -> WriteCounts:
+        return await self.writer.write(lambda connection: event_statements.write(connection, tenant, events, _now()))
+
+    async def list_user_events(
+        self, tenant: str, user_id: str, limit: int, before: EventPosition | None = None
+    ) -> list[EventRecord]:
+        return await self.readers.read(
+            lambda connection: event_statements.of_user(connection, tenant, user_id, limit, before)
+        )
+
+    async def export_events(
+        self, tenant: str, *, after_sequence: int, page_size: int
+    ) -> AsyncIterator[list[EventRecord]]:
+        last = (await self.event_totals(tenant)).maximum_sequence
+        while page := await self.readers.read(
+            partial(
+                event_statements.stored_between,
+                tenant=tenant,
+                after=after_sequence,
+                last=last,
+                limit=page_size,
+            )
+        ):
+            yield page
+            after_sequence = page[-1].sequence
+
+    async def event_totals(self, tenant: str) -> EventTotals:
+        return await self.readers.read(lambda connection: counters.event_totals(connection, tenant))
+
+    async def user_history(self, tenant: str, user_id: str, limit: int) -> list[UserEvent]:
+        return await self.readers.read(lambda connection: recommendation.history(connection, tenant, user_id, limit))
+
+    async def item_statistics(self, tenant: str) -> list[ItemStatistics]:
+        return await self.readers.read(lambda connection: event_statements.statistics(connection, tenant))
+
+    async def recommendation_state(self, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
+        return await self.readers.read(
+            lambda connection: recommendation.state(connection, tenant, user_id, history_limit)
+        )
+
+    async def bundle_pointer(self, tenant: str) -> BundlePointer:
+        return await self.readers.read(lambda connection: bundles.pointer(connection, tenant))
+
+    async def set_bundle(self, tenant: str, version: str, *, expected: str) -> BundlePointer:
+        return await self.writer.write(
+            lambda connection: bundles.activate(connection, tenant, version, expected, _now())
+        )
+
+    async def rollback_bundle(self, tenant: str, *, expected: str) -> BundlePointer:
+        return await self.writer.write(lambda connection: bundles.roll_back(connection, tenant, expected, _now()))
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.readers.close)
+        await asyncio.to_thread(self.writer.close)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

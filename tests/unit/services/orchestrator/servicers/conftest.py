@@ -1,0 +1,65 @@
+"""The catalogue and event servicers behind a real gRPC server, with the runtime's error mapping."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from marquee.entertainment.v1.catalog_service_pb2_grpc import (
+    CatalogServiceStub,
+    add_CatalogServiceServicer_to_server,
+)
+from marquee.entertainment.v1.event_service_pb2_grpc import (
+    EventServiceStub,
+    add_EventServiceServicer_to_server,
+)
+from services.orchestrator.servicers.catalog import CatalogServicer
+from services.orchestrator.servicers.event import EventServicer
+from services.orchestrator.store import Store
+from services.runtime.server import ServiceDefinition
+from services.runtime.settings import ServiceSettings
+from tests.support.servers import running
+from tests.unit.services.orchestrator.builders import StandInModels
+
+if TYPE_CHECKING:  # only the stubs know the asyncio form
+    from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
+    from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceAsyncStub
+
+NOW_SECONDS = 1_700_000_000
+
+
+@pytest.fixture
+def models() -> StandInModels:
+    return StandInModels()
+
+
+@pytest.fixture
+async def channel(store: Store, models: StandInModels) -> AsyncIterator[grpc.aio.Channel]:
+    def attach(server: grpc.aio.Server) -> None:
+        add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
+        add_EventServiceServicer_to_server(EventServicer(store, clock=lambda: NOW_SECONDS * 10**9), server)
+
+    async def start() -> Sequence[str]:
+        return []
+
+    async def stop() -> None:
+        return None
+
+    definition = ServiceDefinition("orchestrator", [], attach, start, stop)
+    async with running(definition, ServiceSettings(drain_seconds=0)) as server:
+        yield server.channel
+
+
+@pytest.fixture
+def catalog(channel: grpc.aio.Channel) -> CatalogServiceAsyncStub:
+    stub: CatalogServiceAsyncStub = CatalogServiceStub(channel)
+    return stub
+
+
+@pytest.fixture
+def events(channel: grpc.aio.Channel) -> EventServiceAsyncStub:
+    stub: EventServiceAsyncStub = EventServiceStub(channel)
+    return stub
