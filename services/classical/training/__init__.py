@@ -1,0 +1,3 @@
+"""Fits the recommenders of a tenant and writes them as one immutable bundle."""
+
+from __future__ import annotations

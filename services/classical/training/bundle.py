@@ -1,0 +1,187 @@
+"""Fits a bundle: events in, an immutable folder of scorers, ranker, statistics, card and manifest out."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.classical.training.bundle_folder import bundle_folder, hash_files, publishing
+from services.classical.training.candidate_lists import build_candidate_lists
+from services.classical.training.card import write_card
+from services.classical.training.content import ContentVectors, fit_content, tag_vectors
+from services.classical.training.dataset import Interactions, check_catalogue
+from services.classical.training.first_stage import FirstStage
+from services.classical.training.graphs import ranker_graph, scorer_graph
+from services.classical.training.histories import next_item_positions
+from services.classical.training.linear_ranker import LinearRanker
+from services.classical.training.options import FitOptions
+from services.classical.training.parity import check_ranker, check_scorer
+from services.classical.training.two_stage import Progress, TwoStageFit, fit_two_stages
+
+ALGORITHMS = {
+    "ease": "EASE with recency-decayed input",
+    "markov": "decayed Markov item-to-item",
+    "factors": "matrix factorisation by gradient descent, u = sum of weighted item factors",
+}
+CONTENT_ALGORITHM = "cosine of centred content vectors"
+RANKER_ALGORITHM = "linear, conditional logit over candidate lists"
+TAGS = "tags"
+
+
+def fit_bundle(
+    interactions: Interactions,
+    root: Path,
+    *,
+    tenant: str,
+    version: str,
+    content: Mapping[str, ContentVectors] | None = None,
+    item_tags: Sequence[Sequence[str]] | None = None,
+    options: FitOptions | None = None,
+    progress: Progress = lambda stage, fraction: None,
+) -> dict[str, Any]:
+    """Fits every recommender and writes `<root>/<tenant>/<version>/`.
+
+    Args:
+        interactions: All events up to now, with the catalogue.
+        root: Folder of all bundles.
+        tenant: Owner of the data, 1 to 64 letters, digits, dots, dashes or underscores.
+        version: A new name for the bundle, the same alphabet.
+        content: Scorer name (for example `content_text`) to item vectors; may be empty or None.
+        item_tags: Tags of each item in row order; adds a scorer `tags`. None leaves it out.
+        options: Defaults when None.
+        progress: Called with the stage and the share of the whole that is done, 0 to 1.
+
+    Returns:
+        The manifest, as written to `manifest.json`.
+
+    Raises:
+        CatalogueTooLarge: More items than item-to-item scorers can hold.
+        FileExistsError: The version exists.
+        BundleParityError: A graph does not answer what the fitted model answers; nothing was written.
+        ValueError: A name or a content vector is not usable.
+    """
+    options = options or FitOptions()
+    folder = bundle_folder(root, tenant, version)
+    check_catalogue(interactions.item_ids)
+    vectors = _all_content(interactions, content or {}, item_tags)
+    content_scorers = {
+        name: fit_content(one, interactions.item_count, options.content) for name, one in vectors.items()
+    }
+    started = time.perf_counter()
+    fitted = fit_two_stages(interactions, content_scorers, options, progress)
+    seconds = time.perf_counter() - started
+    progress("graphs and their parity", 0.95)
+    services = {name: one.service for name, one in vectors.items()}
+    with publishing(folder) as draft:
+        (draft / "items.txt").write_text("".join(f"{item}\n" for item in interactions.item_ids), encoding="utf-8")
+        np.savez(
+            draft / "statistics.npz",
+            popularity=fitted.first_stage.popularity,
+            event_counts=np.bincount(interactions.items, minlength=interactions.item_count).astype(np.int64),
+        )
+        differences = _write_scorers(draft, fitted.first_stage, interactions)
+        differences["ranker"] = _write_ranker(draft, fitted, interactions, options)
+        manifest: dict[str, Any] = {
+            "format": 1,
+            "tenant": tenant,
+            "version": version,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "event_watermark": interactions.watermark,
+            "event_count": interactions.event_count,
+            "user_count": interactions.user_count,
+            "item_count": interactions.item_count,
+            "data_sha256": interactions.sha256(),
+            "items": "items.txt",
+            "statistics": "statistics.npz",
+            "seed": options.seed,
+            "validation": {
+                "users": fitted.validated_users,
+                "figures": {
+                    name: {"hit_rate_10": figures.hit_rate, "ndcg_10": figures.ndcg}
+                    for name, figures in fitted.validation.items()
+                },
+            },
+        }
+        write_card(draft / "card.md", manifest, options, seconds, differences)
+        files = hash_files(draft)
+        manifest["scorers"] = [
+            _describe_scorer(name, services.get(name, "classical"), options, files)
+            for name in fitted.first_stage.scorers
+        ]
+        manifest["ranker"] = _describe_ranker(fitted.ranker, files)
+        manifest["files"] = files
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    progress("done", 1.0)
+    return manifest
+
+
+def _all_content(
+    interactions: Interactions, content: Mapping[str, ContentVectors], item_tags: Sequence[Sequence[str]] | None
+) -> dict[str, ContentVectors]:
+    vectors = dict(content)
+    if item_tags is not None:
+        if len(item_tags) != interactions.item_count:
+            raise ValueError(f"tags of {len(item_tags)} items were given, the catalogue has {interactions.item_count}")
+        vectors[TAGS] = tag_vectors(item_tags)
+    taken = [name for name in vectors if name in ALGORITHMS or not name.isidentifier()]
+    if taken:
+        raise ValueError(f"{taken[0]!r} cannot name a content scorer")
+    # A scorer without a single vector would only cost time.
+    return {name: one for name, one in vectors.items() if len(one.rows)}
+
+
+def _write_scorers(draft: Path, first_stage: FirstStage, interactions: Interactions) -> dict[str, float]:
+    """Writes each scorer's graph after its parity check; returns the largest differences."""
+    differences = {}
+    for name, scorer in first_stage.scorers.items():
+        graph = scorer_graph(scorer).SerializeToString()
+        differences[name] = check_scorer(name, graph, scorer, interactions)
+        (draft / f"{name}.onnx").write_bytes(graph)
+    return differences
+
+
+def _write_ranker(draft: Path, fitted: TwoStageFit, interactions: Interactions, options: FitOptions) -> float:
+    """Writes the ranker's graph after its parity check on real candidates; returns the largest difference."""
+    ranker = fitted.ranker
+    graph = ranker_graph(ranker.means, ranker.scales, ranker.coefficients, ranker.intercept).SerializeToString()
+    positions = next_item_positions(interactions)
+    sample = positions.take(slice(None, None, max(1, len(positions) // 16)))
+    count = options.ranker.candidates_per_scorer
+    features = build_candidate_lists(fitted.first_stage, interactions, sample, count).features
+    difference = check_ranker(graph, ranker, features)
+    (draft / "ranker.onnx").write_bytes(graph)
+    return difference
+
+
+def _describe_scorer(name: str, service: str, options: FitOptions, files: Mapping[str, str]) -> dict[str, Any]:
+    parameters = getattr(options, name) if name in ALGORITHMS else options.content
+    return {
+        "name": name,
+        "service": service,
+        "file": f"{name}.onnx",
+        "sha256": files[f"{name}.onnx"],
+        "algorithm": ALGORITHMS.get(name, CONTENT_ALGORITHM),
+        "parameters": asdict(parameters),
+    }
+
+
+def _describe_ranker(ranker: LinearRanker, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": "linear",
+        "file": "ranker.onnx",
+        "sha256": files["ranker.onnx"],
+        "algorithm": RANKER_ALGORITHM,
+        "features": list(ranker.names),
+        "coefficients": ranker.coefficients.tolist(),
+        "means": ranker.means.tolist(),
+        "scales": ranker.scales.tolist(),
+        "intercept": ranker.intercept,
+        "lists": ranker.lists,
+    }

@@ -1,0 +1,40 @@
+"""Decayed Markov item-to-item: what people take soon after an item."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from services.classical.training.dataset import Interactions
+from services.classical.training.options import MarkovOptions
+from services.classical.training.scorers import DenseScorer
+
+
+def fit_markov(interactions: Interactions, options: MarkovOptions) -> DenseScorer:
+    """Counts ordered pairs of events of one user, `fit_decay` weaker with each step between them.
+
+    A first-order Markov chain over items (Rendle et al., "Factorizing Personalized Markov Chains for Next-Basket
+    Recommendation", WWW 2010, unfactorised), smoothed by looking `fit_window` steps ahead. Counts are damped by
+    powers of both items' totals instead of being made probabilities. Dislikes are left out of the count.
+    """
+    positive = interactions.weights > 0
+    users, items = interactions.users[positive], interactions.items[positive]
+    count = interactions.item_count
+    pairs = scipy.sparse.csr_matrix((count, count), dtype=np.float32)
+    for gap in range(1, min(options.fit_window, len(items) - 1) + 1):
+        same_user = users[gap:] == users[:-gap]
+        source, target = items[:-gap][same_user], items[gap:][same_user]
+        strength = np.full(len(source), options.fit_decay ** (gap - 1), np.float32)
+        pairs = pairs + scipy.sparse.csr_matrix((strength, (source, target)), shape=(count, count))
+    similarities = np.asarray(pairs.toarray(), np.float32)
+    np.fill_diagonal(similarities, 0.0)
+    similarities /= _damping(similarities.sum(axis=1), options.source_exponent)[:, None]
+    similarities /= _damping(np.asarray(pairs.sum(axis=0)).ravel(), options.target_exponent)
+    return DenseScorer(similarities, options.decay, options.window)
+
+
+def _damping(
+    totals: np.ndarray[tuple[int], np.dtype[np.float32]], exponent: float
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    # Items without pairs have nothing to be damped.
+    return np.where(totals > 0, totals, 1.0).astype(np.float32) ** np.float32(exponent)
