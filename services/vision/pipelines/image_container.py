@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,7 +112,10 @@ def _walk_png(data: bytes) -> ImageContainer:
         if number == 0:
             width, height = struct.unpack_from(">II", data, start + 8)
         if kind in _PNG_CHUNKS_KEPT:
-            kept.append(data[start:end])
+            chunk = data[start:end]
+            if zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+                raise _corrupt("PNG", "a checksum is wrong")
+            kept.append(chunk)
         if kind == b"IEND":
             return ImageContainer("PNG", width, height, b"".join(kept))
         start = end

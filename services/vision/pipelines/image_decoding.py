@@ -2,13 +2,14 @@
 
 Every hostile or broken input ends in `ImageRefused`; see `decode_image` for the order of the checks. Nothing here keeps
 state, so any number of threads may decode at once (the decoders release the interpreter lock). One decode needs at
-most about 16 bytes of memory a pixel of the picture (WebP and large PNG with alpha; a JPEG is decoded at a reduced
+most about 17 bytes of memory a pixel of the picture (WebP; PNG with alpha 10; a large JPEG is decoded at a reduced
 scale), so the number of decoding threads times `ImageLimits.max_pixels` bounds the memory of a service.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageLimits", "ImageRefused", "SquareCrop", "decode_image"]
 
+# Pillow warns of damaged tags. Python remembers each warning's text, and hostile tags make endless different texts.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
 # The classes themselves, not Image.open: no other format can be reached, and no process-wide setting is consulted.
 _READERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -52,6 +56,9 @@ _ORIENTATIONS = {
 }
 # Averages whole pixels down to three times the target before the bicubic filter: no visible difference, far fewer taps.
 _REDUCING_GAP = 3.0
+# A JPEG is decoded at a reduced scale only while its shorter side stays this many times `resize_side`. Measured on 11
+# photographs against full decoding: with 2 the vectors keep a cosine of .998, with 1 only .986.
+_DRAFT_MARGIN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,10 @@ def decode_image(
 ) -> NDArray[np.uint8]:
     """Decodes one JPEG, PNG or WebP picture.
 
-    The checks go from cheap to expensive: length, format, declared type, header size, container structure, pixels. The
-    first frame of an animation is used, the orientation tag is applied, transparent parts are shown on white, grey,
-    palette, CMYK and 16-bit pictures become 8-bit RGB. Colour profiles are ignored.
+    The checks go from cheap to expensive: length, format, declared type, container and size, pixels. The first frame of
+    an animation is used, the orientation tag is applied, transparent parts are shown on white; grey, palette, CMYK and
+    16-bit pictures become 8-bit RGB; colour profiles are ignored. Damage that a format has no checksum for, as in the
+    middle of a JPEG, shows as wrong pixels, as it does everywhere else.
 
     Args:
         data: The file.
@@ -115,7 +123,7 @@ def decode_image(
     if len(data) > limits.max_bytes:
         raise ImageRefused(
             "IMAGE_TOO_LARGE",
-            f"the picture has {len(data)} bytes, the limit is {limits.max_bytes}; send a smaller or more compressed one",
+            f"the picture has {len(data)} bytes, the limit is {limits.max_bytes}; compress it more or scale it down",
         )
     _check_declared_type(sniff_format(data), declared_type)
     container = read_container(data)
@@ -162,7 +170,8 @@ def _decode_square(container: ImageContainer, crop: SquareCrop) -> Image.Image:
         transpose = _transpose_of(image)
         if isinstance(image, JpegImageFile):
             # The decoder can leave out high frequencies: 1/2, 1/4 or 1/8 of the size at a fraction of the cost.
-            image.draft(None, (crop.resize_side, crop.resize_side))
+            least_side = _DRAFT_MARGIN * crop.resize_side
+            image.draft(None, (least_side, least_side))
         image.load()
         square = _to_square(image, crop)
     # The crop is central, so turning the small square equals turning the whole picture.
@@ -179,7 +188,8 @@ def _transpose_of(image: Image.Image) -> Image.Transpose | None:
 def _to_square(image: Image.Image, crop: SquareCrop) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         # Premultiplied while resampling, or the colour of invisible pixels would bleed into the visible ones.
-        small = _resize(image.convert("RGBA").convert("RGBa"), crop).convert("RGBA")
+        straight = image if image.mode == "RGBA" else image.convert("RGBA")
+        small = _resize(straight.convert("RGBa"), crop).convert("RGBA")
         on_white = Image.new("RGB", small.size, "white")
         on_white.paste(small, mask=small.getchannel("A"))
         return on_white

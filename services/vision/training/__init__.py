@@ -1,0 +1,1 @@
+"""Rebuilds the vision models from their sources; nothing that serves imports it."""
