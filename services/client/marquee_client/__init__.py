@@ -1,0 +1,55 @@
+"""Python client of Marquee, the entertainment Model-as-a-Service mesh. Needs grpcio and protobuf only.
+
+Example:
+    >>> from marquee_client import MarqueeClient  # doctest: +SKIP
+    >>> with MarqueeClient("127.0.0.1:50060") as client:  # doctest: +SKIP
+    ...     response = client.recommend("196", page_size=5)
+
+Requests and answers are the messages of the contracts, for example
+`from marquee.entertainment.v1.event_service_pb2 import Event`.
+"""
+
+from __future__ import annotations
+
+from marquee_client.async_client import AsyncMarqueeClient
+from marquee_client.client import MarqueeClient
+from marquee_client.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FieldViolation,
+    InternalError,
+    InvalidArgument,
+    MarqueeError,
+    NotFound,
+    PermissionDenied,
+    QuotaViolation,
+    Resource,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from marquee_client.options import ListOptions, RecommendOptions
+
+__all__ = [
+    "AsyncMarqueeClient",
+    "Cancelled",
+    "DeadlineExceeded",
+    "FailedPrecondition",
+    "FieldViolation",
+    "InternalError",
+    "InvalidArgument",
+    "ListOptions",
+    "MarqueeClient",
+    "MarqueeError",
+    "NotFound",
+    "PermissionDenied",
+    "QuotaViolation",
+    "RecommendOptions",
+    "Resource",
+    "ResourceExhausted",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+]

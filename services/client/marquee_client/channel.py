@@ -1,0 +1,57 @@
+"""How the client's channels behave: balancing, health and retries come from one gRPC service config."""
+
+from __future__ import annotations
+
+import json
+
+_ENTERTAINMENT = "marquee.entertainment.v1"
+_RETRY_POLICY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+SERVICE_CONFIG = json.dumps(
+    {
+        # A target such as dns:///orchestrator:50060 may name several replicas; draining ones get no calls.
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+        "methodConfig": [
+            {
+                "name": [
+                    {"service": f"{_ENTERTAINMENT}.{service}"}
+                    for service in (
+                        "RecommendationService",
+                        "CatalogService",
+                        "EventService",
+                        "BundleService",
+                    )
+                ],
+                "retryPolicy": _RETRY_POLICY,
+            },
+            # Carried out twice, these would not end as carried out once.
+            {
+                "name": [
+                    {"service": f"{_ENTERTAINMENT}.BundleService", "method": "RollbackBundle"},
+                    {"service": f"{_ENTERTAINMENT}.CatalogService", "method": "DeleteItem"},
+                ]
+            },
+        ],
+        # Retries stop when more than about one call in ten fails: they must not multiply the load.
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    }
+)
+
+CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
+    ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 64 << 20),
+    # A peer that vanished without closing its connection is noticed.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]

@@ -1,0 +1,196 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar, Unpack
+
+import grpc
+
+from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
+from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
+from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
+from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
+from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+from marquee_client.channel import CHANNEL_OPTIONS
+from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
+from marquee_client.options import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    EXPORT_TIMEOUT,
+    ListOptions,
+    RecommendOptions,
+    new_request_id,
+)
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class MarqueeClient:
+    """Calls the orchestrator of a Marquee mesh. Threads may share one client.
+
+    Every method raises a `MarqueeError`. Calls that are safe to repeat are repeated while the orchestrator is
+    unavailable, for about a second.
+
+    Args:
+        target: gRPC target of the orchestrator, for example "127.0.0.1:50060" or "dns:///orchestrator:50060".
+        timeout: seconds a call may take, retries included, where the call names no `timeout` of its own.
+            Exports may take ten minutes.
+        request_id: id of the calls in the services' logs; None gives each call a new one.
+
+    Example:
+        >>> with MarqueeClient() as client:  # doctest: +SKIP
+        ...     client.write_events([Event(event_id="e1", user_id="196", item_id="242", kind=EVENT_KIND_LIKE)])
+        ...     for item in client.recommend("196", page_size=5, excluded_tags=["Horror"]).items:
+        ...         print(item.title, "-", item.reasons[0].text)
+    """
+
+    def __init__(
+        self, target: str = DEFAULT_TARGET, *, timeout: float = DEFAULT_TIMEOUT, request_id: str | None = None
+    ) -> None:
+        self._timeout = timeout
+        self._request_id = request_id
+        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._recommendation = RecommendationServiceStub(self._channel)
+        self._catalog = CatalogServiceStub(self._channel)
+        self._event = EventServiceStub(self._channel)
+        self._bundle = BundleServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the client cannot be used afterwards."""
+        self._channel.close()
+
+    # --- lists ---------------------------------------------------------------------------------------
+
+    def recommend(
+        self, user_id: str, *, timeout: float | None = None, **options: Unpack[RecommendOptions]
+    ) -> recommendation_pb.RecommendResponse:
+        """Return a list for a user, with reasons and the steps that made it. See `RecommendOptions`."""
+        request = recommendation_pb.RecommendRequest(user_id=user_id, **options)
+        return self._call(self._recommendation.Recommend, request, timeout)
+
+    def similar_items(
+        self, item_id: str, *, timeout: float | None = None, **options: Unpack[ListOptions]
+    ) -> recommendation_pb.SimilarItemsResponse:
+        """Return the items most like one item. See `ListOptions`. `NotFound` when the item is unknown."""
+        request = recommendation_pb.SimilarItemsRequest(item_id=item_id, **options)
+        return self._call(self._recommendation.SimilarItems, request, timeout)
+
+    # --- catalogue -----------------------------------------------------------------------------------
+
+    def upsert_items(
+        self, items: Iterable[catalog_pb.Item], *, timeout: float | None = None
+    ) -> catalog_pb.UpsertItemsResponse:
+        """Create or replace 1 to 500 items; `InvalidArgument` refuses all and names each invalid field."""
+        return self._call(self._catalog.UpsertItems, catalog_pb.UpsertItemsRequest(items=items), timeout)
+
+    def get_item(self, item_id: str, *, timeout: float | None = None) -> catalog_pb.Item:
+        """Return one item; `NotFound` when the id is unknown."""
+        return self._call(self._catalog.GetItem, catalog_pb.GetItemRequest(item_id=item_id), timeout).item
+
+    def list_items(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[catalog_pb.Item]:
+        """Iterate over the whole catalogue in the order of the ids; pages are fetched as they are needed."""
+        request = catalog_pb.ListItemsRequest(page_size=page_size)
+        while True:
+            page = self._call(self._catalog.ListItems, request, timeout)
+            yield from page.items
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def delete_item(self, item_id: str, *, timeout: float | None = None) -> None:
+        """Delete one item; its events stay. `NotFound` when the id is unknown."""
+        self._call(self._catalog.DeleteItem, catalog_pb.DeleteItemRequest(item_id=item_id), timeout)
+
+    def export_items(self, *, timeout: float = EXPORT_TIMEOUT) -> Iterator[catalog_pb.ExportedItem]:
+        """Stream the whole catalogue with its vectors."""
+        for part in self._stream(self._catalog.ExportItems, catalog_pb.ExportItemsRequest(), timeout):
+            yield from part.items
+
+    # --- events --------------------------------------------------------------------------------------
+
+    def write_events(
+        self, events: Iterable[event_pb.Event], *, timeout: float | None = None
+    ) -> event_pb.WriteEventsResponse:
+        """Write 1 to 1,000 events, all or none. They are on disk when this returns.
+
+        Sending stored ones again is harmless: they are counted as duplicates.
+        """
+        return self._call(self._event.WriteEvents, event_pb.WriteEventsRequest(events=events), timeout)
+
+    def list_user_events(
+        self, user_id: str, *, page_size: int = 0, timeout: float | None = None
+    ) -> Iterator[event_pb.Event]:
+        """Iterate over a user's events, newest first; pages are fetched as they are needed.
+
+        `NotFound` when the user has none.
+        """
+        request = event_pb.ListUserEventsRequest(user_id=user_id, page_size=page_size)
+        while True:
+            page = self._call(self._event.ListUserEvents, request, timeout)
+            yield from page.events
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def export_events(
+        self, *, after_sequence: int = 0, timeout: float = EXPORT_TIMEOUT
+    ) -> Iterator[event_pb.ExportedEvent]:
+        """Stream all events stored after a sequence number, in the order they were stored."""
+        request = event_pb.ExportEventsRequest(after_sequence=after_sequence)
+        for part in self._stream(self._event.ExportEvents, request, timeout):
+            yield from part.events
+
+    # --- bundles -------------------------------------------------------------------------------------
+
+    def activate_bundle(self, version: str, *, timeout: float | None = None) -> bundle_pb.ActivateBundleResponse:
+        """Make a bundle the serving one once every model service has loaded it."""
+        return self._call(self._bundle.ActivateBundle, bundle_pb.ActivateBundleRequest(version=version), timeout)
+
+    def rollback_bundle(self, *, timeout: float | None = None) -> bundle_pb.RollbackBundleResponse:
+        """Go back to the bundle that served before; `FailedPrecondition` when there is none."""
+        return self._call(self._bundle.RollbackBundle, bundle_pb.RollbackBundleRequest(), timeout)
+
+    def serving_bundle(self, *, timeout: float | None = None) -> bundle_pb.GetServingBundleResponse:
+        """Tell which bundle serves, and how many items and events there are."""
+        return self._call(self._bundle.GetServingBundle, bundle_pb.GetServingBundleRequest(), timeout)
+
+    # --- transport -----------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,
+    ) -> ResponseT:
+        request_id = self._request_id or new_request_id()
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            return method(request, timeout=seconds, metadata=((REQUEST_ID_KEY, request_id),))
+        except grpc.RpcError as error:
+            raise error_from(error, request_id) from error
+
+    def _stream(
+        self, method: grpc.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float
+    ) -> Iterator[ResponseT]:
+        request_id = self._request_id or new_request_id()
+        call = method(request, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise error_from(error, request_id) from error
+        finally:
+            call.cancel()  # the caller may have stopped before the end

@@ -1,0 +1,46 @@
+"""What both clients share: defaults, and the options of a list, named as in the contract."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import TypedDict
+
+DEFAULT_TARGET = "127.0.0.1:50060"
+DEFAULT_TIMEOUT = 10.0
+"""Seconds an ordinary call may take."""
+EXPORT_TIMEOUT = 600.0
+"""Seconds an export may take: it streams a whole catalogue or history."""
+
+
+class ListOptions(TypedDict, total=False):
+    """Options of `similar_items`; those left out have the contract's defaults."""
+
+    page_size: int
+    """Items wanted; 10 when left out, at most 100."""
+    required_tags: Iterable[str]
+    """Only items that carry at least one of these tags."""
+    excluded_tags: Iterable[str]
+    """No items that carry any of these tags."""
+    maximum_maturity_age: int | None
+    """Only items suitable for this age in years."""
+
+
+class RecommendOptions(ListOptions, total=False):
+    """Options of `recommend`; those left out have the contract's defaults."""
+
+    excluded_item_ids: Iterable[str]
+    """Items that must not be returned."""
+    diversity: float | None
+    """How much the list avoids items that resemble each other, 0 to 1."""
+    include_seen: bool
+    """Also return items the user has already had events with."""
+    reason_count: int | None
+    """Reasons to give for each item; 3 when left out."""
+    require_known_user: bool
+    """Raise `NotFound` for a user without events instead of returning what is popular."""
+
+
+def new_request_id() -> str:
+    """Return an id for a call whose caller named none."""
+    return uuid.uuid4().hex
