@@ -1,0 +1,1 @@
+"""The `marquee` command: runs, fills, trains, asks and watches a mesh."""

@@ -1,0 +1,32 @@
+"""The commands' way to the orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from marquee_client import MarqueeClient, Unavailable
+from services.cli.failures import EXIT_NO_MESH, CommandFailed
+from services.cli.settings import command_settings
+
+
+@contextmanager
+def connected(target: str | None = None) -> Iterator[MarqueeClient]:
+    """Connect to the orchestrator, and say what to do when there is none.
+
+    Args:
+        target: value of the `--target` option; None takes the settings' address.
+    """
+    settings = command_settings()
+    address = target or settings.target
+    with MarqueeClient(address, timeout=settings.timeout) as client:
+        try:
+            yield client
+        except Unavailable as error:
+            if error.reason:  # a Marquee service said so
+                raise
+            raise CommandFailed(
+                f"no orchestrator at {address}: start one with `marquee up`",
+                "Another address can be named with --target or MARQUEE_TARGET.",
+                EXIT_NO_MESH,
+            ) from error

@@ -1,0 +1,96 @@
+"""`marquee demo`: the whole story, with a real user, in less than two minutes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from marquee_client import MarqueeClient
+from services.cli.console import output
+from services.cli.demo_chapters import Demo
+from services.cli.local_mesh import DEFAULT_PORT, SERVICES, LocalMesh
+from services.cli.ports import PortTaken, check_port
+from services.cli.signals import stop_signals_as_interrupts
+from services.cli.up import Data, show_start
+from services.runtime.sources import DataSettings
+
+EPILOG = """
+[bold]Examples[/]
+
+  marquee demo
+
+  marquee demo --keep          [dim]# leave the mesh running afterwards, to play with it[/]
+
+[dim]Starts with an empty demo/ folder in the data folder each time; your own catalogue and events are not touched.
+Every number on the screen comes from a real call.[/]
+"""
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the mesh running at the end, until Ctrl-C.")] = False,
+    chaos: Annotated[bool, typer.Option(help="Kill a service in the middle and watch.")] = True,
+    data: Data = None,
+) -> None:
+    """Start the mesh, import MovieLens, train, recommend, break it, mend it."""
+    directory = (data or DataSettings().data_directory) / "demo"
+    begin = time.monotonic()
+    with stop_signals_as_interrupts():
+        try:
+            with LocalMesh(directory, _port(), fresh=True) as mesh:
+                output.rule("[bold]Four services start", align="left")
+                show_start(mesh)
+                with MarqueeClient(mesh.addresses["orchestrator"]) as client:
+                    story = Demo(mesh, client)
+                    story.fill()
+                    story.train()
+                    story.recommend()
+                    story.react()
+                    story.resemble()
+                    story.measure()
+                    if chaos:
+                        story.survive()
+                    story.sum_up(time.monotonic() - begin)
+                _say_what_next(mesh, keep)
+                if keep:
+                    while True:
+                        time.sleep(1)
+        except KeyboardInterrupt:
+            output.print("Stopped; no process is left.")
+            if not keep:
+                raise typer.Exit(130) from None
+
+
+def _port() -> int:
+    """Return the usual port when it and its neighbours are free, else 0: any free ports."""
+    try:
+        for number, name in enumerate(SERVICES, DEFAULT_PORT):
+            check_port("127.0.0.1", number, name)
+    except PortTaken:
+        return 0
+    return DEFAULT_PORT
+
+
+def _say_what_next(mesh: LocalMesh, keep: bool) -> None:
+    output.rule("[bold]Next", align="left")
+    address = mesh.addresses["orchestrator"]
+    target = "" if address.endswith(f":{DEFAULT_PORT}") else f" --target {address}"
+    data = mesh.data_directory
+    if Path.cwd() in data.parents:
+        data = data.relative_to(Path.cwd())
+    if keep:
+        output.print("The mesh goes on until Ctrl-C. In another terminal:")
+    else:
+        output.print(
+            f"The mesh stops; its data stays. [bold]marquee up --data {escape(str(data))}[/] serves it again, then:"
+        )
+    for command, meaning in (
+        ("recommend 196 --tag Comedy", "a list for somebody else"),
+        ("similar 50", "titles like Star Wars"),
+        ("status", "what runs, what is loaded, what is stored"),
+        ("--help", "everything else"),
+    ):
+        output.print(f"  [bold]marquee {command}{target if command != '--help' else ''}[/]  [dim]# {meaning}[/]")

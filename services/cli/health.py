@@ -1,0 +1,64 @@
+"""Asks a service for its health through the standard gRPC health protocol."""
+
+from __future__ import annotations
+
+import socket
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+Health = Literal["serving", "not serving", "unreachable"]
+
+
+class HealthProbe:
+    """Looks at one service again and again over one connection.
+
+    Args:
+        address: `host:port` of the service.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._channel: grpc.Channel | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a later look opens a new one."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def look(self, seconds: float = 0.5) -> Health:
+        """Return the health of the whole process, after `seconds` at the latest."""
+        # gRPC waits 100 ms and more between attempts to connect; looking whether anybody listens costs microseconds.
+        if self._channel is None and not _listens(self._address, seconds):
+            return "unreachable"
+        if self._channel is None:
+            self._channel = grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
+        stub: Any = health_pb2_grpc.HealthStub(self._channel)
+        try:
+            status = stub.Check(health_pb2.HealthCheckRequest(service=""), timeout=seconds).status
+        except grpc.RpcError:
+            self.close()
+            return "unreachable"
+        return "serving" if status == health_pb2.HealthCheckResponse.SERVING else "not serving"
+
+
+def _listens(address: str, seconds: float) -> bool:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():  # dns:///name and the like: only gRPC knows how to find them
+        return True
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,48 @@
+"""The `marquee` command."""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli import demo, importing, recommend, status, train, up
+from services.cli.failures import MarqueeCommands
+
+EPILOG = """
+[bold]The whole story in one command[/]
+
+  marquee demo
+
+[bold]Step by step[/]
+
+  marquee up                  [dim]# the four services, until Ctrl-C[/]
+
+  marquee import movielens    [dim]# in another terminal: a catalogue and 100,000 events[/]
+
+  marquee train               [dim]# fit the recommenders and let them serve[/]
+
+  marquee recommend 196       [dim]# a list, with reasons[/]
+
+[dim]Exit codes: 0 done, 1 the answer is no, 2 wrong input, 3 nobody answered.[/]
+"""
+
+app = typer.Typer(
+    name="marquee",
+    cls=MarqueeCommands,
+    help="Entertainment models as a service: run a mesh, fill it, train it, ask it.",
+    epilog=EPILOG,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command(epilog=up.EPILOG)(up.up)
+app.command(epilog=status.EPILOG)(status.status)
+app.add_typer(importing.app, name="import", help="Fill the catalogue and the history.", epilog=importing.EPILOG)
+app.command(epilog=train.EPILOG)(train.train)
+app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
+app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
+
+
+if __name__ == "__main__":
+    app(prog_name="marquee")

@@ -1,0 +1,157 @@
+"""`marquee status`: what runs, what it has loaded, what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import grpc
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from marquee.common.v1 import model_repository_pb2 as repository_pb
+from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceStub
+from marquee.entertainment.v1.bundle_service_pb2 import GetServingBundleResponse
+from marquee_client import MarqueeClient, MarqueeError
+from services.cli.console import output
+from services.cli.failures import EXIT_FAILED
+from services.cli.health import Health, HealthProbe
+from services.cli.local_mesh import SERVICES
+from services.cli.settings import TargetOption, command_settings
+from services.cli.tables import megabytes, plain_table
+
+EPILOG = """
+[bold]Examples[/]
+
+  marquee status
+
+  marquee status --target 127.0.0.1:51000              [dim]# a mesh from `marquee up --port 51000`[/]
+
+  MARQUEE_TEXT_TARGET=10.0.0.7:50061 marquee status    [dim]# a service somewhere else[/]
+
+[dim]Exit code 1 when something does not serve: use it in scripts and probes.[/]
+"""
+_STATES: dict[int, str] = {
+    repository_pb.MODEL_STATE_READY: "[green]ready[/]",
+    repository_pb.MODEL_STATE_LOADING: "[yellow]loading[/]",
+    repository_pb.MODEL_STATE_FAILED: "[red]refused[/]",
+}
+_HEALTH = {
+    "serving": "[green]serving[/]",
+    "not serving": "[yellow]not serving[/]",
+    "unreachable": "[red]unreachable[/]",
+}
+_SECONDS = 2.0
+
+
+@dataclass
+class ServiceStatus:
+    """What one service says about itself; lists are empty when it does not answer."""
+
+    name: str
+    target: str
+    health: Health
+    models: list[repository_pb.ModelStatus] = field(default_factory=list)
+    bundles: list[repository_pb.Bundle] = field(default_factory=list)
+    resident_bytes: int = 0
+
+
+def status(target: TargetOption = None) -> None:
+    """Show the health of the services, their models, and what the store holds."""
+    settings = command_settings()
+    orchestrator = target or settings.target
+    with HealthProbe(orchestrator) as probe:
+        found = [ServiceStatus("orchestrator", orchestrator, probe.look(_SECONDS))]
+    targets = {
+        name: getattr(settings, f"{name}_target") or _neighbour(orchestrator, distance)
+        for distance, name in enumerate(SERVICES)
+        if name != "orchestrator"
+    }
+    found += [look_at_model_service(name, address) for name, address in targets.items()]
+    output.print(services_table(found))
+    models = models_table(found)
+    if models.row_count:
+        output.print(models)
+    if found[0].health == "serving":
+        with MarqueeClient(orchestrator, timeout=_SECONDS) as client:
+            _print_store(client)
+    if any(one.health != "serving" for one in found):
+        nobody = all(one.health == "unreachable" for one in found)
+        output.print("Start the mesh with [bold]marquee up[/]." if nobody else "[red]Not everything serves.[/]")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _neighbour(target: str, distance: int) -> str:
+    """Return the address that `marquee up` gives a service: so many ports after the orchestrator's."""
+    host, colon, port = target.rpartition(":")
+    return f"{host}{colon}{int(port) + distance}" if port.isdigit() else target
+
+
+def look_at_model_service(name: str, target: str) -> ServiceStatus:
+    """Ask a model service for its health, models, bundles and memory."""
+    with HealthProbe(target) as probe:
+        found = ServiceStatus(name, target, probe.look(_SECONDS))
+    if found.health == "unreachable":
+        return found
+    with grpc.insecure_channel(target) as channel:
+        repository = ModelRepositoryServiceStub(channel)
+        try:
+            listed = repository.ListModels(repository_pb.ListModelsRequest(), timeout=_SECONDS)
+            loaded = repository.ListBundles(repository_pb.ListBundlesRequest(), timeout=_SECONDS)
+        except grpc.RpcError:
+            return found
+    found.models, found.bundles = list(listed.models), list(loaded.bundles)
+    found.resident_bytes = listed.resident_bytes
+    return found
+
+
+def services_table(found: list[ServiceStatus]) -> Table:
+    """Return one row a service."""
+    table = plain_table("Services")
+    for column in ("service", "address", "health", "bundles loaded"):
+        table.add_column(column, overflow="fold")
+    table.add_column("memory", justify="right")
+    for one in found:
+        bundles = ", ".join(f"{bundle.version} ({_parts(bundle)})" for bundle in one.bundles)
+        memory = megabytes(one.resident_bytes) if one.resident_bytes else ""
+        table.add_row(one.name, escape(one.target), _HEALTH[one.health], escape(bundles), memory)
+    return table
+
+
+def models_table(found: list[ServiceStatus]) -> Table:
+    """Return one row a model version."""
+    table = plain_table("Models")
+    for column in ("service", "model", "version", "task", "state", "runs on"):
+        table.add_column(column, overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("load", justify="right")
+    for one in found:
+        for model in one.models:
+            state = _STATES.get(model.state, "?") + (f" {escape(model.reason)}" if model.reason else "")
+            provider = model.execution_provider.removesuffix("ExecutionProvider")
+            load = f"{model.load_milliseconds:,} ms"
+            row = (one.name, model.name, model.version, model.task, state, provider)
+            table.add_row(*row, megabytes(model.size_bytes), load)
+    return table
+
+
+def _parts(bundle: repository_pb.Bundle) -> str:
+    return ", ".join([*bundle.scorers, *(["ranker"] if bundle.has_ranker else [])]) or "nothing for this service"
+
+
+def _print_store(client: MarqueeClient) -> None:
+    try:
+        stored = client.serving_bundle()
+    except MarqueeError as error:
+        output.print(f"[red]The store does not answer:[/] {escape(error.message)}")
+        return
+    output.print(f"Stored: [bold]{stored.catalog_count:,}[/] items, [bold]{stored.event_count:,}[/] events.")
+    output.print(_bundle_line(stored))
+
+
+def _bundle_line(stored: GetServingBundleResponse) -> str:
+    if not stored.version:
+        step = "marquee train" if stored.event_count else "marquee import movielens"
+        return f"No bundle serves yet. Next: [bold]{step}[/]"
+    before = f"; before it: {escape(stored.previous_version)}" if stored.previous_version else ""
+    return f"Serving bundle: [bold]{escape(stored.version)}[/] with {stored.item_count:,} items{before}."

@@ -1,0 +1,99 @@
+"""`marquee train`: fit the recommenders on what is stored and let them serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from marquee_client import MarqueeClient
+from services.cli.connection import connected
+from services.cli.console import output
+from services.cli.failures import CommandFailed
+from services.cli.settings import TargetOption
+from services.cli.tables import plain_table
+from services.runtime.sources import DataSettings
+
+if TYPE_CHECKING:
+    from services.cli.training_run import TrainingRun
+
+EPILOG = """
+[bold]Examples[/]
+
+  marquee train
+
+  marquee train --evaluate     [dim]# also measure a fit that does not see each user's newest event[/]
+
+[dim]Reads titles and events through the orchestrator, fits on this machine, writes a bundle that never changes, and
+makes it the serving one when every model service has loaded it. Needs no GPU; 100,000 events take seconds.[/]
+"""
+
+
+def train(
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Also fit without each user's newest event, and measure on it.")
+    ] = False,
+    bundles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder the services load bundles from. [dim]Else bundles/ in the data folder.[/]", file_okay=False
+        ),
+    ] = None,
+    target: TargetOption = None,
+) -> None:
+    """Fit the recommenders on everything stored, write a bundle, let it serve."""
+    with connected(target) as client:
+        print_run(run_training(client, bundles or DataSettings().data_directory / "bundles", evaluate=evaluate))
+    output.print("Next: [bold]marquee recommend 196[/]")
+
+
+def run_training(client: MarqueeClient, bundles: Path, *, evaluate: bool = False) -> TrainingRun:
+    """Fit a bundle, write it below `bundles`, let it serve; see `train_and_activate`."""
+    try:
+        from services.cli.training_run import train_and_activate  # SciPy and scikit-learn take a second to import
+    except ModuleNotFoundError as error:
+        advice = "Install the extras: pip install 'marquee[fit,cpu]'"
+        raise CommandFailed(f"fitting needs the package {error.name}", advice) from error
+    return train_and_activate(client, bundles, evaluate=evaluate)
+
+
+def print_run(run: TrainingRun) -> None:
+    """Print how long a training took, how good its result is, and what serves now."""
+    output.print(_seconds_table(run))
+    output.print(_figures_table(run))
+    before = f" Before it: {run.previous_version}." if run.previous_version else ""
+    output.print(f"Bundle [bold]{run.manifest['version']}[/] serves.{before}")
+
+
+def _seconds_table(run: TrainingRun) -> Table:
+    table = plain_table("Training")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    for name, seconds in run.seconds.items():
+        table.add_row(name, f"{seconds:.2f}")
+    table.add_section()
+    table.add_row("[bold]together[/]", f"[bold]{sum(run.seconds.values()):.2f}[/]")
+    return table
+
+
+def _figures_table(run: TrainingRun) -> Table:
+    """How often the item that a user chose next was among the first ten, and how high up."""
+    table = plain_table("Quality: is the title that a user chose next among the first ten?")
+    table.add_column("scorer")
+    table.add_column("HR@10", justify="right")
+    table.add_column("NDCG@10", justify="right")
+    if run.held_out:
+        table.add_column("held out: HR@10", justify="right")
+        table.add_column("NDCG@10", justify="right")
+    figures = run.manifest["validation"]["figures"]
+    for name, values in figures.items():
+        row = [name, f"{values['hit_rate_10']:.3f}", f"{values['ndcg_10']:.3f}"]
+        if run.held_out:
+            hit_rate, gain = run.held_out.get(name, (None, None))
+            row += ["" if value is None else f"{value:.3f}" for value in (hit_rate, gain)]
+        table.add_row(*row, style="bold" if name == "ranker" else None)
+    table.caption = f"Validation: the newest event of {run.manifest['validation']['users']:,} users."
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,174 @@
+"""One training: history out of the orchestrator, a bundle onto the disk, the bundle into service."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy
+
+from marquee.common.v1.report_pb2 import StepReport
+from marquee.entertainment.v1.catalog_service_pb2 import ExportedItem
+from marquee_client import FailedPrecondition, MarqueeClient
+from services.classical.training.bundle import fit_bundle
+from services.classical.training.content import ContentVectors
+from services.classical.training.dataset import Event, Interactions
+from services.classical.training.evaluation import quality
+from services.classical.training.leave_one_out import measure
+from services.classical.training.options import FitOptions
+from services.cli.console import stage
+from services.cli.failures import CommandFailed
+
+ValueT = TypeVar("ValueT")
+
+TENANT = "default"
+_ACTIVATION_SECONDS = 120.0
+
+
+@dataclass
+class TrainingRun:
+    """What a training did.
+
+    Attributes:
+        seconds: duration of each stage, in their order.
+        manifest: the bundle's manifest.
+        previous_version: bundle that served before; empty when there was none.
+        steps: what each service did to load the bundle.
+        held_out: (HR@10, NDCG@10) on each user's newest event, which the fit did not see; empty unless asked for.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    previous_version: str = ""
+    steps: list[StepReport] = field(default_factory=list)
+    held_out: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What is fitted on."""
+
+    interactions: Interactions
+    content: dict[str, ContentVectors]
+    tags: list[list[str]]
+
+
+def train_and_activate(client: MarqueeClient, bundles: Path, *, evaluate: bool = False) -> TrainingRun:
+    """Fit a bundle on everything the orchestrator has stored, and let it serve.
+
+    Args:
+        client: connected to the orchestrator.
+        bundles: folder of bundles, the one the services load from.
+        evaluate: also measure a fit that does not see each user's newest event.
+
+    Raises:
+        CommandFailed: there is nothing to fit on, or no service can load what was written.
+    """
+    run = TrainingRun()
+    data = _read(client, run)
+    version = _new_version(bundles)
+    with stage("Fit the recommenders", percent=True) as work:
+
+        def report(part: str, share: float) -> None:
+            work.say(part)
+            work.advance(max(0, round(share * 100) - work.done))
+
+        try:
+            run.manifest = fit_bundle(
+                data.interactions,
+                bundles,
+                tenant=TENANT,
+                version=version,
+                content=data.content,
+                item_tags=data.tags,
+                progress=report,
+            )
+        except ValueError as error:
+            raise CommandFailed(f"cannot fit: {error}") from error
+        work.note = ", ".join(one["name"] for one in run.manifest["scorers"]) + ", ranker"
+    run.seconds["fit and write the bundle"] = work.seconds
+    if evaluate:
+        _evaluate(data.interactions, run)
+    with stage("Load it into the services") as work:
+        try:
+            activated = client.activate_bundle(version, timeout=_ACTIVATION_SECONDS)
+        except FailedPrecondition as error:
+            raise CommandFailed(
+                error.message, f"The bundle is in {bundles.resolve()}: do the services load from there?"
+            ) from error
+    run.seconds["load into the services"] = work.seconds
+    run.previous_version, run.steps = activated.previous_version, list(activated.steps)
+    return run
+
+
+def training_data(items: Iterable[ExportedItem], events: Sequence[Event]) -> TrainingData:
+    """Put the parts of an export together; items keep the order of the export, which gives the rows."""
+    listed = list(items)
+    content: dict[str, ContentVectors] = {}
+    for name, service, vectors in (
+        ("content_text", "text", [one.text_vector.values for one in listed]),
+        ("content_picture", "vision", [one.picture_vector.values for one in listed]),
+    ):
+        rows = [row for row, values in enumerate(vectors) if values]
+        if rows:
+            packed = b"".join(vectors[row] for row in rows)
+            matrix = numpy.frombuffer(packed, "<f4").reshape(len(rows), -1)
+            content[name] = ContentVectors(service, numpy.array(rows, numpy.int64), matrix)
+    interactions = Interactions.from_events(events, [one.item.item_id for one in listed])
+    return TrainingData(interactions, content, [list(one.item.tags) for one in listed])
+
+
+def _read(client: MarqueeClient, run: TrainingRun) -> TrainingData:
+    stored = client.serving_bundle()
+    if not stored.catalog_count or not stored.event_count:
+        missing = "titles" if not stored.catalog_count else "events"
+        raise CommandFailed(
+            f"there are no {missing} to fit on", "Import some first, for example: marquee import movielens"
+        )
+    with stage("Read the catalogue", stored.catalog_count) as work:
+        items = list(_counted(client.export_items(), work.advance))
+    run.seconds["read the catalogue"] = work.seconds
+    with stage("Read the events", stored.event_count) as work:
+        events = [
+            Event(
+                event.user_id,
+                event.item_id,
+                event.event_time.seconds + event.event_time.nanos / 1e9,
+                event.weight,
+                event.sequence,
+            )
+            for event in _counted(client.export_events(), work.advance)
+        ]
+    run.seconds["read the events"] = work.seconds
+    try:
+        data = training_data(items, events)
+    except ValueError as error:
+        raise CommandFailed(f"cannot fit: {error}") from error
+    if not data.interactions.event_count:
+        raise CommandFailed("no event is of a title in the catalogue", "Import the titles that the events name.")
+    return data
+
+
+def _counted(values: Iterable[ValueT], done: Callable[[int], None], every: int = 500) -> Iterator[ValueT]:
+    rest = iter(values)
+    while part := list(itertools.islice(rest, every)):
+        yield from part
+        done(len(part))
+
+
+def _new_version(bundles: Path) -> str:
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    names = itertools.chain([now], (f"{now}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if not (bundles / TENANT / name).exists())
+
+
+def _evaluate(interactions: Interactions, run: TrainingRun) -> None:
+    with stage("Measure on each user's newest event") as work, tempfile.TemporaryDirectory() as folder:
+        ranks = measure(interactions, "test", FitOptions(), Path(folder), "evaluation")
+        run.held_out = {name: (quality(values).hit_rate, quality(values).ndcg) for name, values in ranks.items()}
+    run.seconds["measure without the newest events"] = work.seconds
