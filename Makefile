@@ -1,0 +1,150 @@
+# The only door to this repository. `make help` explains every target.
+# Needs Python 3.11 (3.12 and 3.13 do too) and make; everything else is installed below .venv from the locks in deploy/locks, checksums verified.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_TRAINING := .venv-training/bin/python -m pip --disable-pip-version-check
+# Our own two distributions, importable from this folder. Their dependencies are in the locks.
+OURSELVES := --no-deps --no-build-isolation --editable services/client --editable .
+PROJECTS := pyproject.toml services/client/pyproject.toml
+# Node.js comes from the test environment, its packages are below .venv/node.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$(CURDIR)/.venv/node/node_modules/.bin:$$PATH" NODE_PATH="$(CURDIR)/.venv/node/node_modules"
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*?## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*?## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: .venv/.demo-stamp ## Import MovieLens, fit recommenders, start the mesh, print recommendations with explanations
+	@$(BIN)/marquee demo
+
+.PHONY: up
+up: .venv/.demo-stamp ## Start the four services on localhost and follow their logs; Ctrl-C stops them all
+	@$(BIN)/marquee up
+
+.PHONY: setup
+setup: .venv/.test-stamp .venv/node/.stamp ## Install everything that development needs, without running anything
+
+##@ Check it
+
+.PHONY: test
+test: .venv/.test-stamp .venv/node/.stamp ## Run all tests: unit, contract, end to end with real processes, short quality tests
+	@$(WITH_NODE) $(BIN)/pytest -m "not slow" $(ARGS)
+
+.PHONY: test-unit
+test-unit: .venv/.test-stamp ## Run the unit tests only; ARGS="-k name" picks some
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: lint
+lint: lint-code lint-types lint-imports lint-spelling lint-contracts lint-locks ## Run every linter; each also stands alone
+
+.PHONY: lint-code
+lint-code: .venv/.test-stamp ## Lint: ruff, and that ruff would format nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+.PHONY: lint-types
+lint-types: .venv/.test-stamp ## Lint: mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: lint-imports
+lint-imports: .venv/.test-stamp ## Lint: which room may import which
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: lint-spelling
+lint-spelling: .venv/.test-stamp ## Lint: spelling
+	@$(BIN)/codespell
+
+.PHONY: lint-contracts
+lint-contracts: .venv/.test-stamp .venv/node/.stamp ## Lint: buf, its format, and that the generated Python is not stale
+	@cd protos && $(WITH_NODE) buf lint
+	@cd protos && $(WITH_NODE) buf format --diff --exit-code
+	@$(BIN)/python protos/generate.py --check
+
+.PHONY: lint-locks
+lint-locks: .venv/.test-stamp ## Lint: the locks fit pyproject.toml and each other
+	@$(BIN)/python deploy/locks/compile.py --check
+
+.PHONY: format
+format: .venv/.test-stamp .venv/node/.stamp ## Format the code and the contracts, and fix what ruff can fix
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+	@cd protos && $(WITH_NODE) buf format --write
+
+.PHONY: quality
+quality: .venv/.test-stamp ## Measure the recommender on MovieLens through the gRPC API: HR@10 and NDCG@10, three tie seeds
+	@$(BIN)/python -m tests.quality.recommendation $(ARGS)
+
+.PHONY: latency
+latency: .venv/.test-stamp ## Measure Recommend for one warm caller: p50 and p99 with each step's share
+	@$(BIN)/python -m tests.load.recommend_latency $(ARGS)
+
+##@ Make it
+
+.PHONY: proto
+proto: .venv/.test-stamp ## Generate the Python contracts from protos/
+	@$(BIN)/python protos/generate.py
+
+.PHONY: models
+models: .venv-training/.stamp ## Rebuild the committed models from their sources with torch, ending with parity (ARGS narrows it)
+	@.venv-training/bin/python -m services.runtime.training.rebuild $(ARGS)
+
+.PHONY: locks
+locks: .venv/.test-stamp ## Resolve deploy/locks again after a change of pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(BIN)/python deploy/locks/compile.py $(ARGS)
+	@cd deploy/locks/node && $(WITH_NODE) npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+
+.PHONY: clean
+clean: ## Remove caches and build outputs
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+.PHONY: clean-all
+clean-all: clean ## Also remove the environments and everything fetched or fitted: .venv, .venv-training, .data
+	@rm -rf .venv .venv-training .data
+
+# --- environments: a stamp file each, made again when its lock or a pyproject.toml changes ------------------------------------------
+
+.PHONY: python-version
+python-version:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "Marquee needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)."; \
+	  echo "Name one that is: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; } >&2
+
+.venv/pyvenv.cfg: | python-version
+	@echo "Creating the environment .venv"
+	@$(PYTHON) -m venv .venv || { echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu install python3-venv." >&2; rm -rf .venv; exit 1; }
+
+.venv/.demo-stamp: deploy/locks/demo.txt $(PROJECTS) | .venv/pyvenv.cfg
+	@echo "Installing the demo's packages from deploy/locks/demo.txt (once; about a minute)"
+	@$(PIP) install --quiet --require-hashes --requirement deploy/locks/demo.txt
+	@$(PIP) install --quiet $(OURSELVES)
+	@$(BIN)/python -c 'import importlib.util, sys; sys.exit("torch must not be in this environment" if importlib.util.find_spec("torch") else 0)'
+	@touch $@
+
+.venv/.test-stamp: deploy/locks/test.txt $(PROJECTS) | .venv/pyvenv.cfg
+	@echo "Installing the demo's, the tests' and the linters' packages from deploy/locks/test.txt (once; about two minutes)"
+	@$(PIP) install --quiet --require-hashes --requirement deploy/locks/test.txt
+	@$(PIP) install --quiet $(OURSELVES)
+	@touch .venv/.demo-stamp $@
+
+.venv/node/.stamp: deploy/locks/node/package.json deploy/locks/node/package-lock.json | .venv/.test-stamp
+	@echo "Installing Node.js packages from deploy/locks/node (once)"
+	@mkdir -p .venv/node && cp deploy/locks/node/*.json .venv/node/
+	@cd .venv/node && $(WITH_NODE) npm install --silent --no-save --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.venv-training/.stamp: deploy/locks/training.txt $(PROJECTS) | python-version
+	@echo "Installing torch and the exporters from deploy/locks/training.txt (once; some minutes)"
+	@$(PYTHON) -m venv .venv-training
+	@$(PIP_TRAINING) install --quiet --requirement deploy/locks/training.txt
+	@$(PIP_TRAINING) install --quiet $(OURSELVES)
+	@touch $@
