@@ -7,23 +7,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import grpc
 
 from marquee.classical.v1 import classical_service_pb2 as classical_pb
-from marquee.classical.v1.classical_service_pb2_grpc import ClassicalServiceAsyncStub, ClassicalServiceStub
+from marquee.classical.v1.classical_service_pb2_grpc import ClassicalServiceStub
 from marquee.common.v1 import candidate_pb2
 from marquee.common.v1 import model_repository_pb2 as repository_pb
-from marquee.common.v1.model_repository_pb2_grpc import (
-    ModelRepositoryServiceAsyncStub,
-    ModelRepositoryServiceStub,
-)
+from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceStub
 from marquee.text.v1 import text_service_pb2 as text_pb
-from marquee.text.v1.text_service_pb2_grpc import TextServiceAsyncStub, TextServiceStub
+from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
 from marquee.vision.v1 import vision_service_pb2 as vision_pb
-from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceAsyncStub, VisionServiceStub
+from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from services.runtime.request_context import REQUEST_ID_KEY, current_request
+
+if TYPE_CHECKING:
+    # The typed views of the stubs for asynchronous channels exist for the type checker only.
+    from marquee.classical.v1.classical_service_pb2_grpc import ClassicalServiceAsyncStub
+    from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceAsyncStub
+    from marquee.text.v1.text_service_pb2_grpc import TextServiceAsyncStub
+    from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceAsyncStub
 
 Family = Literal["text", "vision", "classical"]
 FAMILIES: tuple[Family, ...] = ("text", "vision", "classical")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -17,6 +18,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "marquee.dev"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
+# Clients refuse trailers of more than 8 KiB, and then see neither the code nor the details.
+_LONGEST_MESSAGE = 1_000
+_LARGEST_VIOLATIONS_BYTES = 3_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class ServiceError(Exception):
         retry_after_seconds: float | None = None,
         resource: tuple[str, str] | None = None,
     ) -> None:
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[: _LONGEST_MESSAGE - 1]}…"
         super().__init__(message)
         self.code = code
         self.reason = reason
@@ -126,16 +132,7 @@ def status_details(error: ServiceError) -> bytes:
     """Serialise the error as `google.rpc.Status`, the value of the `grpc-status-details-bin` trailer."""
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.violations:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field, description=violation.description
-                    )
-                    for violation in error.violations
-                ]
-            )
-        )
+        details.append(_bad_request(error.violations))
     if error.resource is not None:
         details.append(error_details_pb2.ResourceInfo(resource_type=error.resource[0], resource_name=error.resource[1]))
     if error.retry_after_seconds is not None:
@@ -150,3 +147,14 @@ def status_details(error: ServiceError) -> bytes:
         status.details.append(packed)
     content: bytes = status.SerializeToString()
     return content
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> Message:
+    """Return the first violation and as many more as fit into a trailer."""
+    request = error_details_pb2.BadRequest()
+    for violation in violations:
+        added = error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
+        if request.field_violations and request.ByteSize() + added.ByteSize() > _LARGEST_VIOLATIONS_BYTES:
+            break
+        request.field_violations.append(added)
+    return cast("Message", request)

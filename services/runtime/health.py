@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.runtime.request_context import CallContext
 
 OVERALL = ""
+_Response = health_pb2.HealthCheckResponse
 
 
-class Health:
-    """The health of one process, under its services' full names and under the empty name for the whole process."""
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """The health of one process, under its services' full names and under the empty name for the whole process.
+
+    The library's own servicer keeps watches open while the process drains, and one open watch holds the drain up for
+    the whole grace period; here they end with NOT_SERVING.
+    """
 
     def __init__(self, services: Iterable[str]) -> None:
-        self.servicer = HealthServicer()
-        self._services = [*services, OVERALL]
+        self._status = dict.fromkeys([*services, OVERALL], _Response.NOT_SERVING)
+        self._draining = False
+        self._changed = asyncio.Event()
 
-    async def set_serving(self, serving: bool) -> None:
+    def set_serving(self, serving: bool) -> None:
         """Set every service of the process."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in self._services:
-            await self.servicer.set(service, status)
+        if not self._draining:
+            self._set_all(_Response.SERVING if serving else _Response.NOT_SERVING)
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Set NOT_SERVING for good, so that callers look elsewhere while calls in flight finish."""
-        await self.servicer.enter_graceful_shutdown()
+        self._draining = True
+        self._set_all(_Response.NOT_SERVING)
+
+    async def Check(self, request: Any, context: CallContext) -> Any:
+        """Return the health of one service; NOT_FOUND for a name that this process does not serve."""
+        status = self._status.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "this process serves no such service")
+        return _Response(status=status)
+
+    async def Watch(self, request: Any, context: CallContext) -> AsyncIterator[Any]:
+        """Send the health of one service now and whenever it changes, until the process drains."""
+        sent = None
+        while True:
+            changed = self._changed
+            status = self._status.get(request.service, _Response.SERVICE_UNKNOWN)
+            if status != sent:
+                yield _Response(status=status)
+                sent = status
+            if self._draining and self._changed is changed:
+                return
+            await changed.wait()
+
+    def _set_all(self, status: Any) -> None:
+        self._status = dict.fromkeys(self._status, status)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

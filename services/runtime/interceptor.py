@@ -111,6 +111,7 @@ class _Call:
             start=start,
             deadline=start + (settings.default_deadline_seconds if remaining is None else remaining),
         )
+        self._timeout: asyncio.Timeout | None = None
         enter_request(self._request)
         structlog.contextvars.bind_contextvars(request_id=self._request.request_id)
         context.set_trailing_metadata(((REQUEST_ID_KEY, self._request.request_id),))
@@ -130,7 +131,8 @@ class _Call:
         return parse_request(message_type, content)
 
     def timeout(self) -> asyncio.Timeout:
-        return asyncio.timeout(self._request.remaining_seconds())
+        self._timeout = asyncio.timeout(self._request.remaining_seconds())
+        return self._timeout
 
     def finish(self) -> None:
         log = _logger.debug if self._method.startswith(_ROUTINE) else _logger.info
@@ -141,7 +143,8 @@ class _Call:
         if isinstance(error, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
             _logger.info("call", method=self._method, code="CANCELLED", milliseconds=self._milliseconds())
             return
-        if isinstance(error, TimeoutError):
+        # Another timeout, of work inside the handler, is not the caller's deadline.
+        if isinstance(error, TimeoutError) and self._timeout is not None and self._timeout.expired():
             answer: ServiceError = DeadlinePassed()
         elif isinstance(error, ServiceError):
             answer = error

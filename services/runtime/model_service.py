@@ -15,7 +15,8 @@ from services.runtime.bundles.candidates import CandidatePipeline
 from services.runtime.bundles.repository import BundleRepository
 from services.runtime.data_plane import DataPlane, Timings
 from services.runtime.engine import CPU, EngineUnavailable, choose_provider
-from services.runtime.errors import NotFound
+from services.runtime.errors import NotFound, Unavailable
+from services.runtime.logs import get_logger
 from services.runtime.model_repository_servicer import ModelRepositoryServicer
 from services.runtime.pipeline import Pipeline
 from services.runtime.repository.loader import LoadedModel
@@ -25,6 +26,7 @@ from services.runtime.settings import ModelServiceSettings
 
 PipelineT = TypeVar("PipelineT", bound=Pipeline[Any, Any, Any, Any])
 
+_logger = get_logger(__name__)
 MODEL_REPOSITORY_CONTRACT = "marquee.common.v1.ModelRepositoryService"
 
 
@@ -105,23 +107,38 @@ class PipelineRegistry(Generic[PipelineT]):
         self._factories = factories
         self._default = default
         self._pipelines: dict[str, tuple[LoadedModel, PipelineT]] = {}
+        self._built = False
 
     def build(self) -> None:
-        """Make and warm up the pipelines of all models that serve."""
-        for name, state in self._models.versions.items():
+        """Make and warm up the pipelines of all models that serve; a model that has no working pipeline is refused."""
+        for name, state in list(self._models.versions.items()):
             factory = self._factories.get(state.task)
             if state.model is not None and factory is not None:
-                pipeline = factory(state.model)
-                pipeline.warmup()
+                try:
+                    pipeline = factory(state.model)
+                    pipeline.warmup()
+                except Exception:
+                    # As in the loader: the other models must serve, and the text is for the log only.
+                    _logger.exception("pipeline cannot be made", model=name, version=state.version)
+                    reason = (
+                        f"{name}/{state.version}: the {state.task} pipeline cannot be made; the service's log says why"
+                    )
+                    self._models.refuse(name, reason)
+                    continue
                 self._pipelines[name] = (state.model, pipeline)
+        self._built = True
 
     def get(self, name: str) -> tuple[LoadedModel, PipelineT]:
         """Return a model and its pipeline, the default's for an empty name.
 
         Raises:
             NotFound: no model of that name does this task.
-            Unavailable: the model was refused at load.
+            Unavailable: the models are still being loaded, or the model was refused.
         """
+        if not self._built:
+            raise Unavailable(
+                "MODELS_NOT_LOADED", "the models are not loaded yet; call again when the health is SERVING"
+            )
         wanted = name or self._default
         found = self._pipelines.get(wanted)
         if found is not None:

@@ -59,11 +59,11 @@ def enter_request(context: RequestContext) -> None:
 def request_id_from(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """Return the caller's request id when it sent a usable one, else a new one."""
     for key, value in metadata or ():
-        if (
-            key == REQUEST_ID_KEY
-            and isinstance(value, str)
-            and 0 < len(value) <= _MAXIMUM_REQUEST_ID
-            and value.isprintable()
-        ):
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _usable(value):
             return value
     return uuid.uuid4().hex
+
+
+def _usable(request_id: str) -> bool:
+    # It goes back in a trailer, which takes printable ASCII only.
+    return 0 < len(request_id) <= _MAXIMUM_REQUEST_ID and request_id.isascii() and request_id.isprintable()

@@ -20,6 +20,7 @@ from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import ServiceSettings
 
 _logger = get_logger(__name__)
+_LARGEST_OPTION = 2**31 - 1
 
 
 class CannotStart(RuntimeError):
@@ -61,7 +62,7 @@ class ServiceServer:
             interceptors=[CallInterceptor(settings)],
             options=[
                 # Twice our own limit: the interceptor answers with details, the transport only guards memory.
-                ("grpc.max_receive_message_length", settings.maximum_message_bytes * 2),
+                ("grpc.max_receive_message_length", min(settings.maximum_message_bytes * 2, _LARGEST_OPTION)),
                 ("grpc.max_send_message_length", -1),
                 # Two processes must not share a port unnoticed.
                 ("grpc.so_reuseport", 0),
@@ -76,7 +77,7 @@ class ServiceServer:
             AddressInUse: the address cannot be bound.
         """
         begin = time.monotonic()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._definition.attach(self._server)
         reflection.enable_server_reflection(
             [*self._definition.contracts, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
@@ -88,7 +89,6 @@ class ServiceServer:
             self.port = 0
         if self.port == 0:
             raise AddressInUse(f"cannot listen on {address}: the port is taken or the address is not this machine's")
-        await self._health.set_serving(False)
         await self._server.start()
         _logger.info("listening", host=self._settings.host, port=self.port)
         problems = await self._definition.start()
@@ -96,14 +96,14 @@ class ServiceServer:
             for problem in problems:
                 _logger.error("not serving", reason=problem)
             return
-        await self._health.set_serving(True)
+        self._health.set_serving(True)
         _logger.info("serving", port=self.port, seconds=round(time.monotonic() - begin, 3))
 
     async def stop(self) -> None:
         """Drain: tell callers to go elsewhere, let calls in flight finish within the grace period, give everything
         back.
         """
-        await self._health.drain()
+        self._health.drain()
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
         _logger.info("stopped")

@@ -1,4 +1,6 @@
-"""A whole mesh for the end-to-end tests: four real processes, MovieLens imported and a bundle trained, once a test run."""
+"""A whole mesh for the end-to-end tests: four real processes, MovieLens imported and a bundle trained, once a test
+run.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from marquee_client import MarqueeClient
 
+from marquee_client import MarqueeClient
 from services.cli.local_mesh import LocalMesh
 from services.runtime.sources import DataSettings
 

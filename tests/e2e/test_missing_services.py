@@ -7,10 +7,10 @@ import signal
 import time
 
 import pytest
+
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from marquee_client import MarqueeClient
-
 from services.cli.local_mesh import LocalMesh
 
 pytestmark = pytest.mark.e2e

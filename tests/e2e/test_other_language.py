@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from marquee_client import MarqueeClient
 
 import marquee
+from marquee_client import MarqueeClient
 from services.cli.local_mesh import LocalMesh
 
 pytestmark = pytest.mark.e2e

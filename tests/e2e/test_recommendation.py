@@ -7,12 +7,12 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_OK
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from marquee_client import MarqueeClient, NotFound
-
 from services.cli.local_mesh import LocalMesh
 
 pytestmark = pytest.mark.e2e
@@ -22,9 +22,7 @@ USER = "196"
 
 
 def like(client: MarqueeClient, user_id: str, item_id: str) -> None:
-    event = event_pb.Event(
-        event_id=uuid.uuid4().hex, user_id=user_id, item_id=item_id, kind=event_pb.EVENT_KIND_LIKE
-    )
+    event = event_pb.Event(event_id=uuid.uuid4().hex, user_id=user_id, item_id=item_id, kind=event_pb.EVENT_KIND_LIKE)
     assert client.write_events([event]).written_count == 1
 
 

@@ -81,9 +81,10 @@ def by_sources(candidates: Candidates) -> list[ScoredItem]:
     rest = [item_id for item_id in popular if item_id not in scored]
     floor = min(scored.values())
     ordered = sorted(scored, key=lambda item_id: -scored[item_id])
-    # Popular items that nobody proposed personally follow behind, in their own order.
+    # Popular items that nobody proposed personally follow behind, in their own order. All of them lie within one
+    # standard deviation, or the differences between the personal ones would vanish when re-ranking scales the scores.
     return [ScoredItem(item_id, scored[item_id]) for item_id in ordered] + [
-        ScoredItem(item_id, floor - 1 - place) for place, item_id in enumerate(rest)
+        ScoredItem(item_id, floor - place / len(rest)) for place, item_id in enumerate(rest, start=1)
     ]
 
 

@@ -20,6 +20,7 @@ MAXIMUM_EXCLUDED = 10_000
 DEFAULT_CANDIDATES = 100
 MAXIMUM_CANDIDATES = 1_000
 LARGEST_WEIGHT = 10.0
+MAXIMUM_SCORERS = 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class CandidatePipeline(
         tenant = check.tenant("query.tenant", request.tenant)
         check.version("query.bundle_version", request.bundle_version)
         check_history(check, "query.history", request.history)
+        if check.count("query.scorers", request.scorers, maximum=MAXIMUM_SCORERS):
+            check.unique("query.scorers", request.scorers)
         check.count("query.excluded_item_ids", request.excluded_item_ids, maximum=MAXIMUM_EXCLUDED)
         count = check.size(
             "query.candidates_per_scorer",

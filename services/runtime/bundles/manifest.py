@@ -4,11 +4,10 @@ on.
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 BUNDLE_MANIFEST_FILE = "manifest.json"
 
@@ -46,7 +45,7 @@ class BundleManifest(_Part):
     format: Literal[1]
     tenant: str
     version: str
-    created: datetime
+    created: AwareDatetime
     event_watermark: int
     event_count: int
     user_count: int

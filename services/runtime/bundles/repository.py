@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 
 from services.runtime.bundles.manifest import BundleManifest, BundleManifestInvalid, read_bundle_manifest
-from services.runtime.bundles.scorer import Floats, History, HistoryScorer
+from services.runtime.bundles.scorer import NO_ROWS, Floats, History, HistoryScorer
 from services.runtime.engine import CPU, OnnxModel
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
@@ -115,9 +115,12 @@ class BundleRepository:
             ]
             for name in wanted:
                 _verify(folder, name, manifest.files)
-            item_ids = (folder / manifest.items).read_text(encoding="utf-8").splitlines()
+            # Not splitlines(): an item id may hold U+2028 and its like.
+            item_ids = (folder / manifest.items).read_text(encoding="utf-8").removesuffix("\n").split("\n")
             if len(item_ids) != manifest.item_count:
-                raise BundleDamaged(f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}")
+                raise BundleDamaged(
+                    f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}"
+                )
             bundle = LoadedBundle(
                 manifest,
                 folder,
@@ -136,7 +139,9 @@ class BundleRepository:
             # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may name paths of
             # this machine, so only our own go to the caller.
             own = isinstance(error, BundleDamaged | BundleManifestInvalid)
-            _logger.error("bundle refused", tenant=tenant, version=version, exc_info=None if own else error, reason=str(error))
+            _logger.error(
+                "bundle refused", tenant=tenant, version=version, exc_info=None if own else error, reason=str(error)
+            )
             raise FailedPrecondition(
                 "BUNDLE_REFUSED",
                 f"bundle {version} of tenant {tenant} cannot be loaded: "
@@ -166,7 +171,9 @@ def _read_popularity(folder: Path, item_count: int) -> Floats:
 
 
 def _check_scorers(bundle: LoadedBundle) -> None:
-    """Run each scorer once and hold it to its contract: contributions add up to scores. Also the warm-up."""
+    """Run each scorer and hold it to its contract: contributions add up to scores, excluded rows stay out, and a user
+    without history is no error. Also the warm-up.
+    """
     count = len(bundle.item_ids)
     history = History(numpy.arange(min(count, 5), dtype=numpy.int64), numpy.ones(min(count, 5), numpy.float32))
     for scorer in bundle.scorers.values():
@@ -175,4 +182,7 @@ def _check_scorers(bundle: LoadedBundle) -> None:
         scale = max(1.0, float(numpy.abs(attribution.candidate_scores).max(initial=0.0)))
         if not error <= _LARGEST_CONTRIBUTION_ERROR * scale:
             raise BundleDamaged(f"scorer {scorer.name}: contributions miss the scores by {error:.2g}")
-        scorer.top(history, history.rows, None, 10)
+        rows = scorer.top(history, history.rows, None, 10).rows
+        if numpy.isin(rows, history.rows).any() or (rows >= count).any() or (rows < 0).any():
+            raise BundleDamaged(f"scorer {scorer.name}: it returns rows that are excluded or unknown")
+        scorer.top(History(NO_ROWS, numpy.zeros(0, numpy.float32)), NO_ROWS, None, 10)

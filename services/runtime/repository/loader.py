@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.runtime.engine import EngineUnavailable, OnnxModel
 from services.runtime.logs import get_logger
-from services.runtime.repository.manifest import ManifestInvalid, ModelManifest, read_manifest
+from services.runtime.repository.manifest import MANIFEST_FILE, ManifestInvalid, ModelManifest, read_manifest
 from services.runtime.repository.parity import ParityFailed, ParityReport, check_parity, read_cases
 
 MODEL_FILE = "model.onnx"
@@ -46,6 +46,7 @@ def load_version(folder: Path, provider: str) -> LoadedModel:
     start = time.monotonic()
     try:
         manifest = read_manifest(folder)
+        _check_listed(folder, manifest)
         verify_files(folder, manifest.files)
         onnx = OnnxModel(folder / MODEL_FILE, provider)
         parity = check_parity(onnx, folder, manifest.golden)
@@ -76,6 +77,12 @@ def verify_files(folder: Path, files: dict[str, str]) -> None:
             raise VersionRefused(
                 f"{folder.parent.name}/{folder.name}: file {name} is corrupt: SHA-256 {actual[:12]}…, expected {expected[:12]}…"
             )
+
+
+def _check_listed(folder: Path, manifest: ModelManifest) -> None:
+    for name in (MODEL_FILE, manifest.golden.file, manifest.labels):
+        if name is not None and name not in manifest.files:
+            raise VersionRefused(f"{folder.parent.name}/{folder.name}: {MANIFEST_FILE} states no SHA-256 of {name}")
 
 
 def _warm_up(onnx: OnnxModel, folder: Path, manifest: ModelManifest) -> None:

@@ -52,6 +52,10 @@ def check_parity(model: OnnxModel, folder: Path, golden: Golden) -> ParityReport
         raise ParityFailed(f"{golden.file} holds no case")
     difference, flips = 0.0, 0
     for inputs, expected in cases:
+        if sorted(expected) != sorted(model.output_names):
+            raise ParityFailed(
+                f"{golden.file} holds the outputs {sorted(expected)}, the graph gives {sorted(model.output_names)}"
+            )
         outputs = model.run(inputs)
         for name, value in expected.items():
             difference = max(difference, _largest_difference(outputs[name], value, name))

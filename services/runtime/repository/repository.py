@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from services.runtime.errors import NotFound, Unavailable
@@ -62,6 +62,10 @@ class ModelRepository:
                 milliseconds=round(model.load_seconds * 1000),
                 parity=model.parity.max_difference,
             )
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Take a loaded model out of service; it stays listed with the reason."""
+        self.versions[name] = replace(self.versions[name], model=None, reason=reason)
 
     def missing_required(self) -> list[str]:
         """Return why each required model does not serve; empty when the service may be ready."""

@@ -19,8 +19,8 @@ _DECAY = 0.9
 
 @dataclass(frozen=True)
 class FreshItem:
-    """A new item, how well it fits (cosine-like, -1 to 1), and the history item it resembles most (None without
-    history).
+    """A new item, how well it fits (cosine-like, -1 to 1), and the history item it resembles most (None when it
+    resembles none).
     """
 
     item_id: str
@@ -61,8 +61,14 @@ def _by_fit(request: SourceInput, rows: list[int]) -> list[FreshItem]:
     alike = _likeness(snapshot.text, rows, past_rows) + _likeness(snapshot.pictures, rows, past_rows)
     evidence = alike * (weights / weights.sum())
     scores = evidence.sum(axis=1)
+    closest = evidence.argmax(axis=1)
     items = [
-        FreshItem(snapshot.item_ids[row], float(scores[place]), snapshot.item_ids[past_rows[evidence[place].argmax()]])
+        FreshItem(
+            snapshot.item_ids[row],
+            float(scores[place]),
+            # Without a vector of its own, or of the history's, it resembles nothing.
+            snapshot.item_ids[past_rows[closest[place]]] if evidence[place, closest[place]] > 0 else None,
+        )
         for place, row in enumerate(rows)
     ]
     return sorted(items, key=lambda item: -item.score)

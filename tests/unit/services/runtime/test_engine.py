@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy
+import onnxruntime
+import pytest
+
+from services.runtime.engine import CPU, CUDA, EnginePool, EngineUnavailable, OnnxModel, choose_provider
+from tests.support.dummy_model import DIMENSIONS, write_model
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, *providers: str) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(providers))
+
+
+def test_auto_takes_cuda_where_there_is_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, CUDA, CPU)
+    assert choose_provider("auto") == CUDA
+    assert choose_provider("cuda") == CUDA
+    assert choose_provider("cpu") == CPU
+
+
+def test_auto_takes_the_cpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, CPU)
+    assert choose_provider("auto") == CPU
+    with pytest.raises(EngineUnavailable, match=r"only CPUExecutionProvider are available.*onnxruntime-gpu"):
+        choose_provider("cuda")
+
+
+def test_a_session_that_fell_back_to_the_cpu_is_refused(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What onnxruntime does where the CUDA build finds no GPU: it says CPU and goes on.
+    opened = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, options, providers: opened(path, options, providers=[CPU])
+    )
+    with pytest.raises(EngineUnavailable, match="runs on CPUExecutionProvider although CUDAExecutionProvider"):
+        OnnxModel(write_model(models) / "model.onnx", CUDA)
+
+
+def test_a_model_is_run_by_name(models: Path) -> None:
+    model = OnnxModel(write_model(models) / "model.onnx", CPU)
+    assert model.input_names == ["input_ids", "attention_mask"]
+    assert model.output_names == ["vectors"]
+    ids = numpy.array([[1, 2, 3]], numpy.int64)
+    vectors = model.run({"attention_mask": numpy.ones_like(ids), "input_ids": ids})["vectors"]
+    assert vectors.shape == (1, DIMENSIONS)
+    assert numpy.linalg.norm(vectors) == pytest.approx(1, abs=1e-6)
+
+
+def test_many_threads_share_one_model_and_get_their_own_answers(models: Path) -> None:
+    model = OnnxModel(write_model(models) / "model.onnx", CPU)
+
+    def vector(word: int) -> list[float]:
+        ids = numpy.array([[word]], numpy.int64)
+        return [float(x) for x in model.run({"input_ids": ids, "attention_mask": ids * 0 + 1})["vectors"][0]]
+
+    words = [1, 2, 3, 4] * 50
+    alone = {word: vector(word) for word in set(words)}
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(vector, words))
+    assert together == [alone[word] for word in words]
+
+
+async def test_as_many_runs_at_a_time_as_there_are_engines() -> None:
+    pool = EnginePool(2)
+    lock, running, most = threading.Lock(), 0, 0
+    both = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        if number < 2:
+            both.wait(timeout=10)  # breaks unless two runs go on at the same time
+        with lock:
+            running -= 1
+        return number
+
+    answers = await asyncio.gather(*(pool.submit(lambda number=number: work(number)) for number in range(8)))  # type: ignore[misc]
+    pool.close()
+    assert answers == list(range(8))
+    assert most == 2
+
+
+async def test_work_cancelled_before_it_starts_never_runs() -> None:
+    pool = EnginePool(1)
+    gate, ran = threading.Event(), []
+    first = asyncio.ensure_future(pool.submit(lambda: gate.wait(10)))
+    second = asyncio.ensure_future(pool.submit(lambda: ran.append("second")))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    gate.set()
+    assert await first
+    pool.close()
+    assert ran == []
