@@ -1,7 +1,7 @@
 """Generate the Python contracts and the published descriptor set from the .proto files.
 
-`make proto` writes them under `protos/python`; `python protos/generate.py --check` (in `make lint`) fails when they are stale.
-protoc comes from grpcio-tools, typed stubs from mypy-protobuf.
+`make proto` writes them under `protos/python`; `python protos/generate.py --check` (in `make lint`) fails when they are
+stale. protoc comes from grpcio-tools, typed stubs from mypy-protobuf.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ DESCRIPTOR_SET = "marquee/descriptor_set.binpb"
 
 def generate(output: Path) -> None:
     """Write every generated file below `output`; raises SystemExit when protoc refuses a contract."""
-    contracts = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("*/**/*.proto") if OUTPUT not in path.parents)
+    sources = (path for path in PROTOS.glob("*/**/*.proto") if OUTPUT not in path.parents)
+    contracts = sorted(str(path.relative_to(PROTOS)) for path in sources)
     (output / "marquee").mkdir(parents=True, exist_ok=True)
     scripts = Path(sysconfig.get_path("scripts"))
     status = protoc.main(
@@ -50,12 +51,14 @@ def generate(output: Path) -> None:
 
 def relative_files(folder: Path) -> set[Path]:
     """Return the files below `folder`, relative to it, without caches."""
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files_below = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder) for path in files_below if "__pycache__" not in path.parts}
 
 
 def stale_files(fresh: Path) -> list[Path]:
     """Return the committed files that differ from, lack or exceed the freshly generated ones."""
-    changed = [path for path in relative_files(fresh) & relative_files(OUTPUT) if not filecmp.cmp(fresh / path, OUTPUT / path, False)]
+    common = relative_files(fresh) & relative_files(OUTPUT)
+    changed = [path for path in common if not filecmp.cmp(fresh / path, OUTPUT / path, shallow=False)]
     return sorted(changed + list(relative_files(fresh) ^ relative_files(OUTPUT)))
 
 

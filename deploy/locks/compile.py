@@ -171,11 +171,7 @@ def _requirement_problems(lock: Lock, pins: Pins) -> Iterator[str]:
 
 def _disagreements(pins: Mapping[str, Pins]) -> Iterator[str]:
     for package in sorted({package for lock in pins.values() for package in lock}):
-        found = {
-            name: " and ".join(map(str, sorted(lock[package])))
-            for name, lock in pins.items()
-            if package in lock
-        }
+        found = {name: " and ".join(map(str, sorted(lock[package]))) for name, lock in pins.items() if package in lock}
         if len(set(found.values())) > 1:
             listed = ", ".join(f"{name}.txt has {version}" for name, version in found.items())
             yield f"{package} differs: {listed}"

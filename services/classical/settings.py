@@ -18,5 +18,6 @@ class ClassicalSettings(ModelServiceSettings):
     port: int = Field(default=50063, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
     model_repository: Path = Field(
         default=Path(__file__).parent / "models",
-        description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml. May be empty: recommenders come in bundles.",
+        description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml. May be empty: "
+        "recommenders come in bundles.",
     )

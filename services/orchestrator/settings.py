@@ -29,7 +29,8 @@ class OrchestratorSettings(ServiceSettings):
         default=1.0,
         gt=0,
         le=60,
-        description="Longest time a recommendation may take. The caller's deadline counts where it is sooner; the steps share what is left.",
+        description="Longest time a recommendation may take. The caller's deadline counts where it is sooner; "
+        "the steps share what is left.",
     )
     candidate_seconds: float = Field(
         default=0.25,

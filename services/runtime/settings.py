@@ -19,7 +19,8 @@ class ServiceSettings(BaseSettings):
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on. The default accepts calls from this machine only; use 0.0.0.0 in a container.",
+        description="Address to listen on. The default accepts calls from this machine only; use 0.0.0.0 in a "
+        "container.",
     )
     port: int = Field(default=0, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
     default_deadline_seconds: float = Field(
@@ -32,7 +33,8 @@ class ServiceSettings(BaseSettings):
         default=32 << 20,
         ge=1 << 10,
         le=1 << 30,
-        description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming the limit.",
+        description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming "
+        "the limit.",
     )
     drain_seconds: float = Field(
         default=20.0,
@@ -63,10 +65,12 @@ class ModelServiceSettings(ServiceSettings):
         default_factory=lambda: len(os.sched_getaffinity(0)),
         ge=1,
         le=256,
-        description="Model runs at the same time in this process, one thread each. One a core is best; more only adds switching.",
+        description="Model runs at the same time in this process, one thread each. One a core is best; more only "
+        "adds switching.",
     )
     execution_provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
-        description="Where models run. auto takes CUDA where it is installed, else the CPU. With cuda, a process that cannot use the GPU "
+        description="Where models run. auto takes CUDA where it is installed, else the CPU. With cuda, a process "
+        "that cannot use the GPU "
         "refuses to serve instead of being slow.",
     )

@@ -20,7 +20,8 @@ class VisionSettings(ModelServiceSettings):
         default=64 << 20,
         ge=1 << 10,
         le=1 << 30,
-        description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming the limit.",
+        description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming "
+        "the limit.",
     )
     model_repository: Path = Field(
         default=Path(__file__).parent / "models",

@@ -63,7 +63,8 @@ def main() -> None:
             starts = {name: service.startup_seconds or 0.0 for name, service in mesh.services.items()}
     p50, p90, p99 = numpy.percentile(latencies, [50, 90, 99])
     print(
-        f"\nRecommend, known user, warm, one caller, {calls} calls: p50 {p50:.2f} ms, p90 {p90:.2f} ms, p99 {p99:.2f} ms"
+        f"\nRecommend, known user, warm, one caller, {calls} calls: p50 {p50:.2f} ms, p90 {p90:.2f} "
+        f"ms, p99 {p99:.2f} ms"
     )
     print("| step | p50 ms | p99 ms | share of the whole |")
     print("|---|---|---|---|")

@@ -187,6 +187,7 @@ def check_catalogue(item_ids: Sequence[str]) -> None:
         raise ValueError("the catalogue is empty: there is nothing to recommend")
     if len(set(item_ids)) != len(item_ids):
         raise ValueError("the catalogue repeats an item id")
-    # Only what would break `items.txt`: a loader splits it at line feeds, and reading may turn a carriage return into one.
+    # Only what would break `items.txt`: a loader splits it at line feeds, and reading may turn carriage returns into
+    # them.
     if any(not item_id or "\n" in item_id or "\r" in item_id for item_id in item_ids):
         raise ValueError("an item id is empty or has a line break")

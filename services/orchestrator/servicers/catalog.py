@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_OK, StepReport
 from marquee.common.v1.vector_pb2 import Vector
@@ -27,8 +26,6 @@ _RESPONSE_BYTES = 3 << 20
 _DEFAULT_SECONDS = 30.0
 _ENRICHMENT_SHARE = 0.8
 """Share of the caller's time that the model services may use; the rest is for storing."""
-
-Message = TypeVar("Message", pb.Item, pb.ExportedItem)
 
 
 class CatalogServicer(CatalogServiceServicer):

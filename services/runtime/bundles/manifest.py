@@ -73,6 +73,7 @@ def read_bundle_manifest(folder: Path) -> BundleManifest:
         raise BundleManifestInvalid(f"{BUNDLE_MANIFEST_FILE}: {place}: {first['msg']}") from error
     if (manifest.tenant, manifest.version) != (folder.parent.name, folder.name):
         raise BundleManifestInvalid(
-            f"{BUNDLE_MANIFEST_FILE} says {manifest.tenant}/{manifest.version}, the folder {folder.parent.name}/{folder.name}"
+            f"{BUNDLE_MANIFEST_FILE} says {manifest.tenant}/{manifest.version}, the folder "
+            f"{folder.parent.name}/{folder.name}"
         )
     return manifest

@@ -97,7 +97,8 @@ class BundleRepository:
         if bundle is None:
             raise FailedPrecondition(
                 "BUNDLE_NOT_LOADED",
-                f"bundle {version} of tenant {tenant} is not loaded here; load it with ModelRepositoryService.LoadBundle",
+                f"bundle {version} of tenant {tenant} is not loaded here; load it with "
+                "ModelRepositoryService.LoadBundle",
                 {"tenant": tenant, "version": version},
             )
         return bundle
@@ -136,7 +137,8 @@ class BundleRepository:
             )
             _check_scorers(bundle)
         except Exception as error:
-            # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may name paths of
+            # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may
+            # name paths of
             # this machine, so only our own go to the caller.
             own = isinstance(error, BundleDamaged | BundleManifestInvalid)
             _logger.error(

@@ -56,7 +56,8 @@ def load_version(folder: Path, provider: str) -> LoadedModel:
     except (ManifestInvalid, ParityFailed, EngineUnavailable) as error:
         raise VersionRefused(f"{folder.parent.name}/{folder.name}: {error}") from error
     except Exception as error:
-        # Whatever a broken file makes the libraries raise, the service must live on with its other models. Their texts may
+        # Whatever a broken file makes the libraries raise, the service must live on with its other models. Their
+        # texts may
         # name paths of this machine, so they go to the log only.
         _logger.exception("model cannot be opened", model=folder.parent.name, version=folder.name)
         raise VersionRefused(
@@ -75,7 +76,8 @@ def verify_files(folder: Path, files: dict[str, str]) -> None:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
         if actual != expected:
             raise VersionRefused(
-                f"{folder.parent.name}/{folder.name}: file {name} is corrupt: SHA-256 {actual[:12]}…, expected {expected[:12]}…"
+                f"{folder.parent.name}/{folder.name}: file {name} is corrupt: SHA-256 {actual[:12]}…, "
+                f"expected {expected[:12]}…"
             )
 
 

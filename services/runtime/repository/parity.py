@@ -83,6 +83,7 @@ def _decision_flips(actual: Array, expected: Array) -> int:
 def _require_within(report: ParityReport, tolerance: Tolerance, provider: str) -> None:
     if report.max_difference > tolerance.max_difference or report.decision_flips > tolerance.decision_flips:
         raise ParityFailed(
-            f"golden outputs differ on {provider}: largest difference {report.max_difference:.2g} (limit {tolerance.max_difference:g}), "
+            f"golden outputs differ on {provider}: largest difference {report.max_difference:.2g} "
+            f"(limit {tolerance.max_difference:g}), "
             f"{report.decision_flips} decisions flipped (limit {tolerance.decision_flips})"
         )

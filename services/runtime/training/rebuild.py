@@ -1,4 +1,4 @@
-"""Rebuild the committed models of every family from their sources: `make models`, or one family with `make models ARGS=text`.
+"""Rebuild the committed models from their sources: `make models`, or one family's with `make models ARGS=text`.
 
 Each family's own training module does the work and ends with parity against the original weights.
 """
@@ -16,7 +16,9 @@ FAMILIES = ("text", "vision")
 def main() -> None:
     """Run the training modules, one after the other; exits with the status of the first that fails."""
     parser = argparse.ArgumentParser(prog="make models", description=__doc__)
-    parser.add_argument("families", nargs="*", metavar="family", help=f"{' or '.join(FAMILIES)}; all when none is named")
+    parser.add_argument(
+        "families", nargs="*", metavar="family", help=f"{' or '.join(FAMILIES)}; all when none is named"
+    )
     chosen = parser.parse_args().families or FAMILIES
     unknown = [family for family in chosen if family not in FAMILIES]
     if unknown:

@@ -1,10 +1,9 @@
 # ruff: noqa: S608  # the statements are put together from constants of this file; values are always bound
 """The read that each recommendation begins with.
 
-The interpreter lock is given up and taken again around each step of a SQLite cursor. On a busy service a
-history fetched row by row waits for the lock hundreds of times (measured: five times slower); so SQLite
-packs the columns into JSON, and the whole read is one statement with one row, which also sees one state of
-the database.
+The interpreter lock is given up and taken again around each step of a SQLite cursor. Beside a busy event loop a history
+that is fetched row by row waits for the lock hundreds of times (measured: three times slower). So SQLite packs the
+columns into JSON, and the whole read is one statement with one row, which also sees one state of the database.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from marquee.entertainment.v1.catalog_service_pb2 import Item
 from marquee.entertainment.v1.event_service_pb2 import EVENT_KIND_LIKE, Event
 from marquee_client import AsyncMarqueeClient, MarqueeClient
 from services.runtime.errors import FieldViolation, InvalidRequest, NotFound, Unavailable
-from tests.unit.services.client.conftest import CannedServer
+from tests.unit.services.client.canned import CannedServer
 
 
 async def test_every_method_reaches_its_rpc(server: CannedServer) -> None:

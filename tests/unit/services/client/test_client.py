@@ -12,7 +12,7 @@ from marquee.entertainment.v1.catalog_service_pb2 import Item
 from marquee.entertainment.v1.event_service_pb2 import EVENT_KIND_LIKE, Event
 from marquee_client import MarqueeClient
 from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
-from tests.unit.services.client.conftest import CannedServer
+from tests.unit.services.client.canned import CannedServer
 
 
 def test_recommend_sends_the_options_and_returns_the_message(server: CannedServer) -> None:

@@ -12,7 +12,7 @@ import marquee_client
 from marquee_client import MarqueeClient, MarqueeError
 from marquee_client.status_details import decode_status_details
 from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError
-from tests.unit.services.client.conftest import CannedServer
+from tests.unit.services.client.canned import CannedServer
 
 
 def test_a_refusal_arrives_with_everything_the_service_said(server: CannedServer) -> None:

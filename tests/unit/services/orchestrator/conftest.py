@@ -15,7 +15,7 @@ from services.orchestrator.store.sqlite.store import SqliteStore
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the newest schema and no rows; running the migrations once a session saves a second a test."""
+    """A database with the newest schema and no rows; running the migrations once a session keeps each test short."""
     path = tmp_path_factory.mktemp("store") / "empty.sqlite"
 
     async def create() -> None:

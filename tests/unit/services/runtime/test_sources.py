@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from services.runtime import sources
 from services.runtime.sources import SourceUnavailable, fetch_package_file
 
 CONTENT = b"weights"
@@ -45,7 +44,7 @@ class Index:
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     index = Index()
-    monkeypatch.setattr(sources.subprocess, "run", index.run)
+    monkeypatch.setattr(subprocess, "run", index.run)
     return index
 
 
@@ -85,7 +84,7 @@ def test_another_file_than_expected_is_refused_and_not_kept(index: Index, tmp_pa
 @pytest.mark.parametrize("kind", ["wheel", "source"])
 def test_a_missing_member_is_named(index: Index, tmp_path: Path, kind: str) -> None:
     index.kind = kind
-    with pytest.raises(SourceUnavailable, match="holds no file package/other.bin"):
+    with pytest.raises(SourceUnavailable, match=r"holds no file package/other\.bin"):
         fetch(tmp_path, "package/other.bin")
 
 

@@ -48,7 +48,7 @@ class Item(_message.Message):
     """Year of first release, 1800 to 2200. Zero means unknown."""
     picture: _builtins.bytes
     """Cover or screenshot, encoded; input only, never returned. JPEG, PNG or WebP within the vision service's limits (8 MiB, 40 megapixels).
-    Only its vector and its labels are kept. Left out on a later upsert, the kept ones stay.
+    Only its vector and its labels are kept; the bytes are deleted as soon as the vision service has seen them. Left out on a later upsert, the kept ones stay.
     """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -83,11 +83,13 @@ class Event(_message.Message):
     RATING_FIELD_NUMBER: _builtins.int
     CUSTOM_WEIGHT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
-    """Identifier chosen by the caller, unique within the tenant; 1 to 128 characters. It makes sending again harmless."""
+    """Identifier chosen by the caller, unique within the tenant; 1 to 128 characters, no control characters. It makes sending again
+    harmless.
+    """
     user_id: _builtins.str
     """User; 1 to 128 characters, no control characters."""
     item_id: _builtins.str
-    """Item; 1 to 128 characters. It need not be in the catalogue yet."""
+    """Item; 1 to 128 characters, no control characters. It need not be in the catalogue yet."""
     kind: Global___EventKind.ValueType
     """What happened; required."""
     watched_fraction: _builtins.float

@@ -4,7 +4,10 @@ recommendation asks of them comes from bundles.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -68,6 +71,22 @@ class ModelServices:
         for family in families or tuple(self._running):
             await self._running.pop(family).stop()
 
+    @asynccontextmanager
+    async def hang(self, family: Family) -> AsyncIterator[None]:
+        """Let a service that does not run accept connections for the length of a block, and never say a word."""
+        ended = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ended.wait()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", self._ports[family].number)
+        try:
+            yield
+        finally:
+            ended.set()
+            server.close()
+
     async def load(self, version: str) -> None:
         """Have a bundle loaded by every service that runs."""
         for family in self._running:
@@ -105,7 +124,7 @@ def _definition(family: Family, settings: ModelServiceSettings) -> ServiceDefini
             text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, "none"), server)
         else:
             vision_service_pb2_grpc.add_VisionServiceServicer_to_server(
-                VisionServicer(service, "none", ImageLimits(1, 1)), server
+                VisionServicer(service, "none", ImageLimits()), server
             )
 
     return service.definition(CONTRACTS[family], attach, needs_models=False)

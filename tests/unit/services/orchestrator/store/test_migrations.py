@@ -61,7 +61,7 @@ async def test_an_up_to_date_store_opens_at_once(store_path: Path) -> None:
 
 
 def test_an_up_to_date_store_never_loads_alembic(store_path: Path) -> None:
-    """It would cost a second and 50 MB at every start."""
+    """It would cost a third of a second and 30 MB at every start."""
     program = (
         "import sys\n"
         "from pathlib import Path\n"

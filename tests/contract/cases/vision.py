@@ -1,0 +1,172 @@
+"""What the vision service is asked."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from PIL import Image
+
+from marquee.vision.v1 import vision_service_pb2 as pb
+from tests.contract.cases.candidates import CandidateCases
+from tests.contract.cases.kinds import (
+    Answer,
+    BadCall,
+    Cases,
+    GoodCall,
+    IndependenceCase,
+    invalid_text,
+    unpack_vectors,
+)
+
+SERVICE = "/marquee.vision.v1.VisionService"
+CLASSIFY, EMBED = f"{SERVICE}/ClassifyImage", f"{SERVICE}/EmbedImage"
+MODELS = {"efficientnet-lite0": "1"}
+MESSAGE_LIMIT = 4 << 20
+IMAGE_LIMIT = 1 << 20
+
+_PICTURES = Path(__file__).resolve().parents[2] / "data" / "pictures"
+PICTURES = [path.read_bytes() for path in sorted(_PICTURES.iterdir()) if path.suffix in {".jpg", ".png", ".webp"}]
+CAT, CAT_PNG = (_PICTURES / "cat.jpg").read_bytes(), (_PICTURES / "cat.png").read_bytes()
+
+
+def images(contents: Sequence[bytes], content_type: str = "") -> list[pb.Image]:
+    """Return pictures for a request."""
+    return [pb.Image(content=content, content_type=content_type) for content in contents]
+
+
+def classify(contents: Sequence[bytes], **options: Any) -> pb.ClassifyImageRequest:
+    """Return a request for labels."""
+    return pb.ClassifyImageRequest(images=images(contents), **options)
+
+
+def embed(contents: Sequence[bytes], **options: Any) -> pb.EmbedImageRequest:
+    """Return a request for vectors."""
+    return pb.EmbedImageRequest(images=images(contents), **options)
+
+
+def labels_of(reply: Any) -> list[Answer]:
+    """Take the labels out of a reply."""
+    return [
+        Answer(labels=[one.label for one in result.labels], scores=[one.probability for one in result.labels])
+        for result in reply.results
+    ]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG of a hundred bytes that promises `width` × `height` pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def gif() -> bytes:
+    """Return a good picture in a format that is not served."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), "red").save(buffer, "GIF")
+    return buffer.getvalue()
+
+
+def bad_pictures() -> dict[str, tuple[bytes, str]]:
+    """Return pictures that must be refused, with the reason."""
+    return {
+        "a zero-byte picture": (b"", "IMAGE_EMPTY"),
+        "a truncated JPEG": (CAT[: len(CAT) // 2], "IMAGE_TRUNCATED"),
+        "a truncated PNG": (CAT_PNG[: len(CAT_PNG) // 2], "IMAGE_TRUNCATED"),
+        "a picture that is text": (b"hello, I am a picture", "IMAGE_FORMAT_UNSUPPORTED"),
+        "a GIF": (gif(), "IMAGE_FORMAT_UNSUPPORTED"),
+        "a bomb by its sides": (png_header(60_000, 60_000), "IMAGE_TOO_LARGE"),
+        "a bomb by its pixels": (png_header(16_000, 16_000), "IMAGE_TOO_LARGE"),
+        "a picture of too many bytes": (CAT + bytes(IMAGE_LIMIT), "IMAGE_TOO_LARGE"),
+    }
+
+
+def cases() -> Cases:
+    """Return everything the vision service is asked."""
+    candidates = CandidateCases(f"{SERVICE}/GenerateCandidates", pb.GenerateCandidatesRequest, ["pictures"])
+    good = [GoodCall("labels by the default", CLASSIFY, classify([CAT]), "efficientnet-lite0")]
+    independence = []
+    for model in MODELS:
+        good += [
+            GoodCall(f"{model} labels", CLASSIFY, classify(PICTURES, model=model), model),
+            GoodCall(f"{model} labels, a huge count", CLASSIFY, classify([CAT], top_count=2**31 - 1), model),
+            GoodCall(f"{model} vectors", EMBED, embed(PICTURES, model=model), model),
+        ]
+        independence += [
+            IndependenceCase(
+                f"{model} labels",
+                CLASSIFY,
+                classify(PICTURES, model=model),
+                [classify([picture], model=model) for picture in PICTURES],
+                labels_of,
+            ),
+            IndependenceCase(
+                f"{model} vectors",
+                EMBED,
+                embed(PICTURES, model=model),
+                [embed([picture], model=model) for picture in PICTURES],
+                unpack_vectors,
+            ),
+        ]
+    refused = [
+        BadCall(name, CLASSIFY, classify([CAT, content]), field="images[1].content", reason=reason)
+        for name, (content, reason) in bad_pictures().items()
+    ]
+    mislabelled = pb.ClassifyImageRequest(images=images([CAT], "image/png"))
+    bad = [
+        *refused,
+        BadCall("a mislabelled picture", CLASSIFY, mislabelled, field="images[0].content_type"),
+        BadCall("vectors of a zero-byte picture", EMBED, embed([b""]), field="images[0].content"),
+        BadCall("no picture", CLASSIFY, classify([]), field="images"),
+        BadCall("vectors of no picture", EMBED, embed([]), field="images"),
+        BadCall("17 pictures", CLASSIFY, classify([CAT] * 17), field="images"),
+        BadCall("a negative count", CLASSIFY, classify([CAT], top_count=-1), field="top_count"),
+        BadCall("a hugely negative count", CLASSIFY, classify([CAT], top_count=-(2**31)), field="top_count"),
+        BadCall("an unknown model", CLASSIFY, classify([CAT], model="gpt"), grpc.StatusCode.NOT_FOUND, "model"),
+        BadCall("vectors by an unknown model", EMBED, embed([CAT], model="gpt"), grpc.StatusCode.NOT_FOUND, "model"),
+        BadCall(
+            "a content type that is not UTF-8",
+            CLASSIFY,
+            invalid_text(pb.ClassifyImageRequest(images=images([b"x"], "@@"))),
+            field="images[0].content_type",
+        ),
+        BadCall("bytes that are no message", EMBED, b"\xff\xff\xff\xff", field="request", reason="INVALID_MESSAGE"),
+        BadCall(
+            "an oversize message",
+            CLASSIFY,
+            classify([bytes(MESSAGE_LIMIT + 1)]),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "request",
+            "MESSAGE_TOO_LARGE",
+        ),
+        BadCall(
+            "a message that the transport refuses",
+            CLASSIFY,
+            classify([bytes(MESSAGE_LIMIT * 2 + 1)]),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+        ),
+        BadCall("a passed deadline", CLASSIFY, classify([CAT]), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=0),
+        BadCall(
+            "a deadline that passes at work",
+            CLASSIFY,
+            classify([CAT] * 16),
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            seconds=0.005,
+        ),
+    ]
+    return Cases(
+        good=[*good, *candidates.good()],
+        bad=[*bad, *candidates.bad()],
+        independence=[*independence, *candidates.independence()],
+        scorers=["pictures"],
+        models=MODELS,
+    )

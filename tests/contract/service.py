@@ -1,0 +1,117 @@
+"""One running service as the suite asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy
+import pytest
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from tests.contract.cases.kinds import Answer, BadCall, GoodCall
+from tests.contract.families import Family
+from tests.support.clients import Outcome, health, outcome_of
+
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """A family's service and a channel to it."""
+
+    family: Family
+    channel: grpc.aio.Channel
+
+    async def ask(self, method: str, request: Message | bytes, seconds: float = PATIENCE_SECONDS) -> Outcome:
+        """Call a method ("/package.Service/Method") with a message, or with bytes in its place."""
+        service, _, name = method.strip("/").rpartition("/")
+        found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
+        reply_type = message_factory.GetMessageClass(found.output_type)
+        call: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = self.channel.unary_unary(
+            method, request_serializer=_serialised, response_deserializer=reply_type.FromString
+        )
+        return await outcome_of(call(request, timeout=seconds))
+
+    async def reply(self, method: str, request: Message) -> Any:
+        """Return the reply to a request that must be answered."""
+        answered = await self.ask(method, request)
+        assert answered.code is grpc.StatusCode.OK, f"{answered.code.name}: {answered.message}"
+        return answered.reply
+
+    async def assert_alive(self) -> None:
+        """Check that the service is healthy and answers."""
+        assert await health(self.channel) == "SERVING"
+        assert await health(self.channel, self.family.contract) == "SERVING"
+        first = self.family.cases.good[0]
+        await self.reply(first.method, first.request)
+
+
+def report_of(reply: Any) -> Any:
+    """Return the ModelReport of any reply."""
+    return (
+        reply.candidates.report
+        if hasattr(reply, "candidates") and hasattr(reply.candidates, "report")
+        else reply.report
+    )
+
+
+def without_times(reply: Any) -> bytes:
+    """Return the reply's bytes without the times, which differ from call to call."""
+    copy = type(reply)()
+    copy.CopyFrom(reply)
+    report = report_of(copy)
+    report.ClearField("queue_microseconds")
+    report.ClearField("compute_microseconds")
+    content: bytes = copy.SerializeToString(deterministic=True)
+    return content
+
+
+def assert_refused(answered: Outcome, case: BadCall) -> None:
+    """Check code, reason and the named field of a refusal."""
+    assert answered.code is case.code, f"{answered.code.name}: {answered.message}"
+    assert answered.reply is None
+    if case.field:
+        assert case.field in answered.violations
+        assert len(answered.violations[case.field]) > 5, "the limit or the mistake is told"
+        assert answered.metadata.get("field", case.field) == case.field
+    if case.reason:
+        assert answered.reason == case.reason
+    if case.field or case.reason:
+        assert answered.domain == "marquee.dev"
+        assert answered.message
+        assert answered.request_id
+
+
+def assert_same_answers(together: Sequence[Answer], alone: Sequence[Answer]) -> None:
+    """Check that each input got the same answer in company as alone."""
+    assert len(together) == len(alone)
+    for place, (one, other) in enumerate(zip(together, alone, strict=True)):
+        if one.vector is not None and other.vector is not None:
+            cosine = float(
+                one.vector @ other.vector / (numpy.linalg.norm(one.vector) * numpy.linalg.norm(other.vector))
+            )
+            assert cosine >= 0.9995, f"input {place}: cosine {cosine}"
+        assert list(one.labels) == list(other.labels), f"input {place}"
+        assert list(one.scores) == _about(other.scores), f"input {place}"
+
+
+def ids(cases: Sequence[tuple[Family, Any]]) -> list[str]:
+    """Return readable test names."""
+    return [f"{family.name}-{case.name}" for family, case in cases]
+
+
+def every_good_call(families: Sequence[Family]) -> list[tuple[Family, GoodCall]]:
+    """Return the good calls of all families."""
+    return [(family, case) for family in families for case in family.cases.good]
+
+
+def _about(scores: Sequence[float]) -> Any:
+    return pytest.approx(list(scores), abs=2e-3, rel=1e-3)
+
+
+def _serialised(request: Message | bytes) -> bytes:
+    return request if isinstance(request, bytes) else request.SerializeToString()
