@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Generic, TypeVar
@@ -42,13 +43,31 @@ def read_lines(file: BinaryIO, message_type: type[MessageT]) -> Iterator[Line[Me
         if not text:
             continue
         try:
-            yield Line(number, json_format.Parse(text.decode(), message_type()))
-        except UnicodeDecodeError as error:
-            yield Refusal(number, f"is not UTF-8: byte {error.start} of the line")
-        except json_format.ParseError as error:
-            yield Refusal(number, _reason(error, message_type))
-        except (AttributeError, RecursionError, TypeError, ValueError):  # for example a list, or a very deep object
-            yield Refusal(number, f"is no {message_type.DESCRIPTOR.name} as a JSON object")
+            yield Line(number, _message(text, message_type))
+        except ValueError as error:
+            yield Refusal(number, str(error))
+
+
+def _message(text: bytes, message_type: type[MessageT]) -> MessageT:
+    """Return the message of one line.
+
+    Raises:
+        ValueError: what is wrong with the line.
+    """
+    try:
+        entry = json.loads(text.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8: byte {error.start} of the line") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON: {error.msg} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise ValueError("is no JSON that makes sense: it is nested too deeply") from error
+    if not isinstance(entry, dict):
+        raise ValueError(f"is no {message_type.DESCRIPTOR.name}: that is a JSON object, in braces")
+    try:
+        return json_format.ParseDict(entry, message_type())
+    except json_format.ParseError as error:
+        raise ValueError(_reason(error, message_type)) from error
 
 
 def _reason(error: json_format.ParseError, message_type: type[Message]) -> str:

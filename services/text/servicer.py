@@ -12,7 +12,7 @@ from services.runtime.validation import Violations
 from services.text.pipelines.label_scores import check_labels, classify
 from services.text.pipelines.text_vectors import TextVectorPipeline, check_texts
 
-TASKS = ("sentence-vectors", "word-embedding")
+TASKS = ("sentence-vectors", "word-vectors")
 
 
 class TextServicer(text_service_pb2_grpc.TextServiceServicer):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from services.cli.main import app
@@ -42,6 +43,8 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         await asyncio.to_thread(stopping.wait)
         await server.stop()
 
+    # What the server logs must not mix with what the command prints.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     assert started.wait(20)
@@ -52,6 +55,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield address
     stopping.set()
     thread.join()
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from marquee_client import MarqueeClient
 from tests.unit.services.cli.conftest import Run
 
 
-def write(path: Path, *rows: dict[str, object] | str, ending: str = "\n") -> str:
+def write(path: Path, *rows: Mapping[str, object] | str, ending: str = "\n") -> str:
     path.write_bytes(
         ending.join(row if isinstance(row, str) else json.dumps(row) for row in rows).encode()
         + (ending.encode() if rows else b"")
@@ -32,7 +33,7 @@ def test_items_and_events_are_imported_and_may_be_imported_again(run: Run, targe
 
 
 def test_bad_lines_are_reported_and_the_others_are_stored(run: Run, target: str, tmp_path: Path) -> None:
-    rows = [
+    rows: list[Mapping[str, object] | str] = [
         {"item_id": "a", "title": "A"},
         '{"item_id": "b", "title": ',
         {"item_id": "c", "title": "C", "colour": "red"},

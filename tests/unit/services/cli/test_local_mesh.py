@@ -40,6 +40,18 @@ def wait_until_gone(pids: list[int], seconds: float) -> list[int]:
     return left
 
 
+def four_free_ports() -> int:
+    """Return the first of four free ports in a row."""
+    while True:
+        (base,) = free_ports("127.0.0.1", 1)
+        try:
+            for port in range(base, base + 4):
+                check_port("127.0.0.1", port, "any")
+        except PortTaken:
+            continue
+        return base
+
+
 @pytest.fixture
 def classical(tmp_path: Path) -> ServiceProcess:
     """The one service that needs no model to be ready."""
@@ -104,6 +116,7 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
 
 def test_a_port_whose_connections_just_closed_is_free() -> None:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
@@ -155,7 +168,7 @@ def test_up_says_which_port_is_taken(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_runs_until_it_is_stopped_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    base = max(free_ports("127.0.0.1", 8))
+    base = four_free_ports()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-m", "services.cli.main", "up", "--port", str(base), "--data", str(tmp_path), "--quiet"]
     process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -29,11 +30,13 @@ class CannedServer:
     Attributes:
         calls: (method, request, metadata, seconds left) of every call.
         failures: errors to answer with, one a call, first first.
+        delay_seconds: time before each answer.
     """
 
     target: str = ""
     calls: list[tuple[str, Any, dict[str, str | bytes], float | None]] = field(default_factory=list)
     failures: list[ServiceError | grpc.StatusCode] = field(default_factory=list)
+    delay_seconds: float = 0.0
 
     def methods(self) -> list[str]:
         return [method for method, *_ in self.calls]
@@ -42,6 +45,7 @@ class CannedServer:
         metadata = dict(context.invocation_metadata())
         copied = type(request).FromString(request.SerializeToString())
         self.calls.append((method, copied, metadata, context.time_remaining()))
+        time.sleep(self.delay_seconds)
         if not self.failures:
             return
         failure = self.failures.pop(0)

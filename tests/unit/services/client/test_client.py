@@ -121,5 +121,6 @@ def test_nobody_listening_is_unavailable_without_a_reason() -> None:
 
 
 def test_a_passed_deadline_is_deadline_exceeded(server: CannedServer) -> None:
+    server.delay_seconds = 1.0
     with MarqueeClient(server.target) as client, pytest.raises(marquee_client.DeadlineExceeded):
-        client.recommend("196", timeout=0.0)
+        client.recommend("196", timeout=0.1)

@@ -65,7 +65,8 @@ def test_markov_counts_pairs_with_decay() -> None:
     interactions = Interactions.from_events([*events, Event("ben", "a", 0)], list("abcd"))
     options = MarkovOptions(fit_window=2, fit_decay=0.5, source_exponent=0.0, target_exponent=0.0)
     found = fit_markov(interactions, options).similarities
-    np.testing.assert_allclose(found, [[0, 1, 0.5, 0], [0, 0, 1, 0.5], [0, 0, 0, 1], [0, 0, 0, 0]])
+    expected = np.array([[0, 1, 0.5, 0], [0, 0, 1, 0.5], [0, 0, 0, 1], [0, 0, 0, 0]], np.float32)
+    np.testing.assert_allclose(found, expected)
     probabilities = fit_markov(interactions, replace(options, source_exponent=1.0)).similarities
     np.testing.assert_allclose(probabilities.sum(axis=1), [1, 1, 1, 0], rtol=1e-6)
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -43,6 +44,21 @@ class Port:
         self._socket.close()
 
 
+class _NoAnswers(grpc.GenericRpcHandler):
+    """Takes every call to Marquee's own methods and never answers."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        if not handler_call_details.method.startswith("/marquee."):
+            return None  # without a health service, a server counts as healthy
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(_wait_forever)
+        return handler
+
+
+async def _wait_forever(request: bytes, context: Any) -> bytes:
+    await asyncio.Event().wait()
+    return b""
+
+
 class ModelServices:
     """Three model services, none of which runs until it is started.
 
@@ -73,19 +89,15 @@ class ModelServices:
 
     @asynccontextmanager
     async def hang(self, family: Family) -> AsyncIterator[None]:
-        """Let a service that does not run accept connections for the length of a block, and never say a word."""
-        ended = asyncio.Event()
-
-        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await ended.wait()
-            writer.close()
-
-        server = await asyncio.start_server(say_nothing, "127.0.0.1", self._ports[family].number)
+        """Let a service that does not run take calls for the length of a block, and never answer one."""
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((_NoAnswers(),))
+        server.add_insecure_port(self._ports[family].address)
+        await server.start()
         try:
             yield
         finally:
-            ended.set()
-            server.close()
+            await server.stop(None)
 
     async def load(self, version: str) -> None:
         """Have a bundle loaded by every service that runs."""

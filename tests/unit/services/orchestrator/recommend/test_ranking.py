@@ -16,7 +16,9 @@ from tests.unit.services.orchestrator.recommend.catalogue import bundle_of, even
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
 
 SNAPSHOT = snapshot_of(*ITEMS)
-CANDIDATES = Candidates({"near": {"item-9": 2.0, "item-2": 1.0}, POPULARITY: {"item-0": 3.0, "item-2": 2.0, "new": 1.0}})
+CANDIDATES = Candidates(
+    {"near": {"item-9": 2.0, "item-2": 1.0}, POPULARITY: {"item-0": 3.0, "item-2": 2.0, "new": 1.0}}
+)
 PATIENCE = 10.0
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_OK
 from marquee.entertainment.v1 import bundle_service_pb2 as pb
-from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceAsyncStub, BundleServiceStub
+from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from services.orchestrator.mesh import FAMILIES, Family
 from services.orchestrator.store import Store
 from tests.support.bundles import ITEMS, write_bundle
@@ -19,6 +20,9 @@ from tests.support.servers import running
 from tests.unit.services.orchestrator.builders import event, item
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
 from tests.unit.services.orchestrator.recommend.orchestrator import TENANT, Orchestrator
+
+if TYPE_CHECKING:  # only the stubs know the asyncio form
+    from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceAsyncStub
 
 GRAPHS: dict[Family, str] = {"text": "words.onnx", "vision": "pictures.onnx", "classical": "ranker.onnx"}
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
-from marquee.entertainment.v1.recommendation_service_pb2_grpc import (
-    RecommendationServiceAsyncStub,
-    RecommendationServiceStub,
-)
+from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from services.orchestrator.store import Store
 from tests.support.bundles import write_bundle
 from tests.support.clients import outcome_of
 from tests.support.servers import running
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
 from tests.unit.services.orchestrator.recommend.orchestrator import Orchestrator, fill_catalogue, like
+
+if TYPE_CHECKING:  # only the stubs know the asyncio form
+    from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def recommendation(store: Store, tmp_path: Path) -> AsyncIterator[Recommen
 async def test_a_list(recommendation: RecommendationServiceAsyncStub, store: Store) -> None:
     await like(store, "ann", "item-7")
     answer = await recommendation.Recommend(pb.RecommendRequest(user_id="ann", page_size=2, diversity=0))
-    assert [entry.item_id for entry in answer.items][0] == "item-8"
+    assert answer.items[0].item_id == "item-8"
     assert len(answer.items) == 2
     assert answer.items[0].reasons[0].title == "Title item-7"
     assert answer.degraded  # the text service does not run

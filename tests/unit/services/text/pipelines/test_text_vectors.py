@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from services.runtime.engine import CPU
+from services.runtime.pipeline import Place, Prepared
+from services.runtime.repository.loader import load_version
+from services.text.pipelines.text_vectors import TextVectorPipeline, TextVectors, TokenBatch
+from tests.support.dummy_model import DIMENSIONS, MAX_TOKENS, write_model
+
+TEXTS = ["space war", "love", "a b c d e", "dragon", "ghost heist", "alien robot love"]
+
+
+def pipeline(models: Path, **manifest: Any) -> TextVectorPipeline:
+    return TextVectorPipeline(load_version(write_model(models, **manifest), CPU))
+
+
+def answer(made: TextVectorPipeline, texts: list[str]) -> TextVectors:
+    prepared = made.prepare(texts)
+    return made.finish(prepared, [made.run(batch) for batch in prepared.batches])
+
+
+def lengths(prepared: Prepared[TokenBatch]) -> list[list[int]]:
+    """Return the token counts of each batch's texts."""
+    return [batch.attention_mask.sum(axis=1).tolist() for batch in prepared.batches]
+
+
+def test_batches_hold_neighbours_in_length_up_to_the_limit(models: Path) -> None:
+    prepared = pipeline(models, batching={"max_batch": 4}).prepare(TEXTS)
+    assert lengths(prepared) == [[1, 1, 2, 2], [3, 5]]
+    assert sorted(position for batch in prepared.batches for position in batch.positions) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_model_that_bears_no_padding_gets_equal_lengths_only(models: Path) -> None:
+    prepared = pipeline(models, batching={"max_batch": 4, "exact_length": True}).prepare(TEXTS)
+    assert lengths(prepared) == [[1, 1], [2, 2], [3], [5]]
+    assert all(batch.attention_mask.all() for batch in prepared.batches)
+
+
+def test_one_text_a_run_where_the_model_demands_it(models: Path) -> None:
+    assert [len(one) for one in lengths(pipeline(models, batching={"max_batch": 1}).prepare(TEXTS))] == [1] * 6
+
+
+@pytest.mark.parametrize(
+    "batching", [{"max_batch": 1}, {"max_batch": 4}, {"max_batch": 64}, {"max_batch": 4, "exact_length": True}]
+)
+def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(models: Path, batching: dict[str, Any]) -> None:
+    made = pipeline(models, batching=batching)
+    together = answer(made, TEXTS).vectors
+    alone = [answer(made, [text]).vectors[0] for text in TEXTS]
+    assert together.shape == (6, DIMENSIONS)
+    assert numpy.allclose(together, alone, atol=1e-6)
+
+
+def test_tokens_are_counted_and_cut_at_the_models_limit(models: Path) -> None:
+    found = answer(pipeline(models), ["love " * (MAX_TOKENS + 5), "space war", "love " * MAX_TOKENS])
+    assert found.token_count == MAX_TOKENS + 2 + MAX_TOKENS
+    assert found.truncated_count == 1
+
+
+def test_a_text_without_a_token_gets_a_finite_vector(models: Path) -> None:
+    found = answer(pipeline(models), ["\u200b", "love"])
+    assert numpy.isfinite(found.vectors).all()
+
+
+def test_long_requests_are_tokenised_off_the_event_loop(models: Path) -> None:
+    made = pipeline(models)
+    assert made.place_of_prepare(["love"] * 10) is Place.INLINE
+    assert made.place_of_prepare(["x" * 10_000]) is Place.THREAD
+    assert made.place_of_prepare(["x" * 100] * 256) is Place.THREAD
+
+
+def test_the_cost_of_a_request_is_its_tokens(models: Path) -> None:
+    assert pipeline(models).prepare(["space war", "love"]).cost == 3
+
+
+def test_warming_up_runs_the_whole_way(models: Path) -> None:
+    pipeline(models).warmup()
