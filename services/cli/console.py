@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 _WIDTH_WITHOUT_TERMINAL = 120
-_QUIET_SECONDS = 2.0
+_QUIET_SECONDS = 3.0
 
 
 def _width(is_terminal: bool) -> int | None:

@@ -77,16 +77,15 @@ def _port() -> int:
 def _say_what_next(mesh: LocalMesh, keep: bool) -> None:
     output.rule("[bold]Next", align="left")
     address = mesh.addresses["orchestrator"]
-    target = "" if address.endswith(f":{DEFAULT_PORT}") else f" --target {address}"
+    target = f" --target {address}" if keep and not address.endswith(f":{DEFAULT_PORT}") else ""
     data = mesh.data_directory
     if Path.cwd() in data.parents:
         data = data.relative_to(Path.cwd())
     if keep:
         output.print("The mesh goes on until Ctrl-C. In another terminal:")
     else:
-        output.print(
-            f"The mesh stops; its data stays. [bold]marquee up --data {escape(str(data))}[/] serves it again, then:"
-        )
+        output.print("The mesh stops, its data stays. To serve it again, and to ask it in another terminal:")
+        output.print(f"  [bold]marquee up --data {escape(str(data))}[/]")
     for command, meaning in (
         ("recommend 196 --tag Comedy", "a list for somebody else"),
         ("similar 50", "titles like Star Wars"),

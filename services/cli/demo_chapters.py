@@ -7,24 +7,26 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 
-from marquee.entertainment.v1.event_service_pb2 import EVENT_KIND_PLAY, Event
+from marquee.entertainment.v1.event_service_pb2 import EVENT_KIND_LIKE, EVENT_KIND_PLAY, Event
 from marquee.entertainment.v1.recommendation_service_pb2 import RecommendedItem, RecommendResponse
 from marquee_client import MarqueeClient
 from services.cli.console import output, stage
 from services.cli.demo_titles import LATE_ARRIVAL, NEW_TITLES, PICTURES, ROCKET, NewTitle
 from services.cli.importing import import_movielens
-from services.cli.latency import Latency, latency_table, measure_recommend
+from services.cli.latency import Latency, latency_table, measure_recommend, percentile
 from services.cli.local_mesh import LocalMesh
-from services.cli.tables import items_table, megabytes, plain_table, steps_table
+from services.cli.tables import items_table, megabytes, plain_table, steps_table, titled
 from services.cli.train import print_run, run_training
 
 USER = "367"
 """A real person of the data set, whose taste nobody can miss."""
 _SIMILAR_TO = "185"  # Psycho
+_LIKED = "28"  # Apollo 13: quite another kind of film
 _MEASURED_CALLS = 200
 _RECOVERY_SECONDS = 30.0
 
@@ -37,6 +39,8 @@ class Demo:
         seconds: duration of each part, for the summary.
         users: users to measure with.
         list_before: the last list of the demo's user.
+        latency: what was measured.
+        at_rest: seconds to SERVING and memory of each service when the mesh had just started.
     """
 
     mesh: LocalMesh
@@ -45,6 +49,12 @@ class Demo:
     users: list[str] = field(default_factory=list)
     list_before: RecommendResponse = field(default_factory=RecommendResponse)
     latency: Latency = field(default_factory=Latency)
+    at_rest: dict[str, tuple[float, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note how the services started, before they have any work."""
+        memory = self.mesh.resident_bytes()
+        self.at_rest = {name: (one.startup_seconds or 0.0, memory[name]) for name, one in self.mesh.services.items()}
 
     def fill(self) -> None:
         """Import a catalogue, its history, and titles that nobody has watched."""
@@ -70,42 +80,39 @@ class Demo:
     def recommend(self) -> None:
         """Show what a user watched, and the list for that user with reasons and steps."""
         _chapter(f"A list for user {USER}", "First what this person watched, newest first; then what Marquee suggests.")
-        table = plain_table(f"User {USER} watched")
+        table = plain_table()
         table.add_column("title", style="bold")
         table.add_column("tags", style="cyan")
         table.add_column("stars", style="yellow")
         for event in itertools.islice(self.client.list_user_events(USER, page_size=8), 8):
             item = self.client.get_item(event.item_id)
             table.add_row(escape(item.title), escape(", ".join(item.tags)), "★" * round(event.rating))
-        output.print(table)
+        output.print(titled(f"User {USER} watched", table))
         self._ask()  # the first call makes the orchestrator read the catalogue
         response, milliseconds = self._ask()
         output.print(items_table(f"Recommended, from {response.history_count} events", response.items))
         output.print(steps_table(response.steps, milliseconds, "as the caller saw it"))
 
     def react(self) -> None:
-        """Let the user play something new, and show how the very next list differs."""
+        """Let the user do something new, and show how the very next list differs."""
+        liked = self.client.get_item(_LIKED).title
         _chapter(
             "The newest event changes the very next answer",
-            f"User {USER} plays [bold]{escape(ROCKET.title)}[/] to the end. "
-            f"A moment earlier [bold]{escape(LATE_ARRIVAL.title)}[/] joined the catalogue: after the training.",
+            f"User {USER} plays [bold]{escape(ROCKET.title)}[/] to the end, then likes [bold]{escape(liked)}[/]. "
+            f"A moment earlier [bold]{escape(LATE_ARRIVAL.title)}[/] joined the catalogue, after the training.",
         )
         self._add([LATE_ARRIVAL])
-        played = Event(
-            event_id=f"demo-{uuid.uuid4().hex}",
-            user_id=USER,
-            item_id=ROCKET.item_id,
-            kind=EVENT_KIND_PLAY,
-            watched_fraction=1.0,
-            event_time=Timestamp(seconds=int(time.time())),
-        )
+        events = [
+            _event(ROCKET.item_id, kind=EVENT_KIND_PLAY, watched_fraction=1.0),
+            _event(_LIKED, kind=EVENT_KIND_LIKE),
+        ]
         start = time.perf_counter()
-        self.client.write_events([played])
+        self.client.write_events(events)
         written = (time.perf_counter() - start) * 1000
         before = self.list_before
         response, milliseconds = self._ask()
-        output.print(f"Event on disk after {written:.1f} ms, the next list after {milliseconds:.1f} ms more.")
-        output.print(items_table("The next list", response.items, marks=changes(before.items, response.items)))
+        output.print(f"Events on disk after {written:.1f} ms, the next list after {milliseconds:.1f} ms more:")
+        output.print(items_table("", response.items, marks=changes(before.items, response.items)))
 
     def resemble(self) -> None:
         """Show titles like one title."""
@@ -141,17 +148,21 @@ class Demo:
         """Show all times and the memory."""
         _chapter("In numbers")
         table = plain_table()
+        table.add_column("service")
+        for name in ("start to SERVING", "memory at rest", "memory now"):
+            table.add_column(name, justify="right")
+        for name, now in self.mesh.resident_bytes().items():
+            startup, rest = self.at_rest[name]
+            table.add_row(name, f"{startup:.1f} s", megabytes(rest), megabytes(now))
+        output.print(table)
+        table = plain_table()
         table.add_column("what")
-        table.add_column("", justify="right", style="bold")
-        for what, duration in self.seconds.items():
+        table.add_column("time", justify="right")
+        for what, duration in [*self.seconds.items(), ("the whole demo", seconds)]:
             table.add_row(what, f"{duration:.1f} s")
-        table.add_section()
-        memory = self.mesh.resident_bytes()
-        for name, service in self.mesh.services.items():
-            startup = service.startup_seconds or 0.0
-            table.add_row(f"{name}: start to SERVING, memory now", f"{startup:.1f} s, {megabytes(memory[name])}")
-        table.add_section()
-        table.add_row("the whole demo", f"{seconds:.0f} s")
+        for percent in (50, 99):
+            measured = percentile(self.latency.calls, percent)
+            table.add_row(f"one list, p{percent} of {_MEASURED_CALLS}", f"{measured:.1f} ms")
         output.print(table)
 
     def _ask(self) -> tuple[RecommendResponse, float]:
@@ -166,11 +177,16 @@ class Demo:
         table = plain_table()
         table.add_column("new title", style="bold")
         table.add_column("cover", style="dim")
-        table.add_column("what the vision model saw", style="magenta")
+        table.add_column("what the vision model saw, of 1,000 things it knows", style="magenta")
         for title in titles:
             labels = self.client.get_item(title.item_id).picture_labels[:3]
             table.add_row(title.title, title.picture, escape(", ".join(labels)))
         output.print(table)
+
+
+def _event(item_id: str, **facts: Any) -> Event:
+    now = Timestamp(seconds=int(time.time()))
+    return Event(event_id=f"demo-{uuid.uuid4().hex}", user_id=USER, item_id=item_id, event_time=now, **facts)
 
 
 def changes(before: Sequence[RecommendedItem], after: Sequence[RecommendedItem]) -> dict[str, str]:

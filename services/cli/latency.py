@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich.table import Table
+from rich.console import Group
 
 from marquee_client import MarqueeClient
 from services.cli.console import stage
-from services.cli.tables import plain_table
+from services.cli.tables import plain_table, titled
 
 _WARM_UP_CALLS = 20
 
@@ -54,9 +54,9 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def latency_table(latency: Latency) -> Table:
+def latency_table(latency: Latency) -> Group:
     """Return one row a step and one for the whole call."""
-    table = plain_table(f"{len(latency.calls)} lists, one caller")
+    table = plain_table()
     table.add_column("step")
     table.add_column("service")
     for name in ("p50 ms", "p99 ms", "share"):
@@ -67,9 +67,8 @@ def latency_table(latency: Latency) -> Table:
         table.add_row(step, service, *_row(values), f"{share:.0%}")
     table.add_section()
     table.add_row("whole call", "", *_row(latency.calls), "", style="bold")
-    table.caption = "Candidates are generated side by side; what no step counts is transport."
-    table.caption_justify = "left"
-    return table
+    note = "Candidates are generated side by side; what no step counts is transport."
+    return titled(f"{len(latency.calls)} lists, one caller", table, note)
 
 
 def _row(values: Sequence[float]) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,9 @@ class LogFollower:
         self._places = dict.fromkeys(paths, 0)
         self._halves = dict.fromkeys(paths, b"")
 
-    def new_lines(self) -> Iterable[tuple[str, str]]:
-        """Return the complete lines written since the last call, as (service, line)."""
+    def new_lines(self) -> list[tuple[str, str]]:
+        """Return the complete lines written since the last call as (service, line), in the order of their times."""
+        found: list[tuple[str, str, str]] = []
         for service, path in self._paths.items():
             if not path.exists():
                 continue
@@ -85,8 +85,13 @@ class LogFollower:
                 content = self._halves[service] + file.read()
                 self._places[service] = file.tell()
             *lines, self._halves[service] = content.split(b"\n")
-            for line in lines:
-                yield service, line.decode(errors="replace")
+            time = ""
+            for line in (content.decode(errors="replace") for content in lines):
+                # Lines without a time, such as tracebacks, stay with the one before them.
+                time = str((parse_line(line) or {}).get("timestamp", time))
+                found.append((time, service, line))
+        found.sort(key=lambda entry: entry[0])
+        return [(service, line) for _, service, line in found]
 
     def limit_sizes(self) -> None:
         """Empty files that grew beyond 64 MB; the services append, so they go on at the start."""

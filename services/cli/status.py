@@ -18,7 +18,7 @@ from services.cli.failures import EXIT_FAILED
 from services.cli.health import Health, HealthProbe
 from services.cli.local_mesh import SERVICES
 from services.cli.settings import TargetOption, command_settings
-from services.cli.tables import megabytes, plain_table
+from services.cli.tables import megabytes, plain_table, titled
 
 EPILOG = """
 [bold]Examples[/]
@@ -68,10 +68,10 @@ def status(target: TargetOption = None) -> None:
         if name != "orchestrator"
     }
     found += [look_at_model_service(name, address) for name, address in targets.items()]
-    output.print(services_table(found))
+    output.print(titled("Services", services_table(found)))
     models = models_table(found)
     if models.row_count:
-        output.print(models)
+        output.print(titled("Models", models))
     if found[0].health == "serving":
         with MarqueeClient(orchestrator, timeout=_SECONDS) as client:
             _print_store(client)
@@ -107,7 +107,7 @@ def look_at_model_service(name: str, target: str) -> ServiceStatus:
 
 def services_table(found: list[ServiceStatus]) -> Table:
     """Return one row a service."""
-    table = plain_table("Services")
+    table = plain_table()
     for column in ("service", "address", "health", "bundles loaded"):
         table.add_column(column, overflow="fold")
     table.add_column("memory", justify="right")
@@ -120,7 +120,7 @@ def services_table(found: list[ServiceStatus]) -> Table:
 
 def models_table(found: list[ServiceStatus]) -> Table:
     """Return one row a model version."""
-    table = plain_table("Models")
+    table = plain_table()
     for column in ("service", "model", "version", "task", "state", "runs on"):
         table.add_column(column, overflow="fold")
     table.add_column("size", justify="right")

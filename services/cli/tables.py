@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
+from rich.console import Group
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from marquee.common.v1 import report_pb2
-from marquee.entertainment.v1.recommendation_service_pb2 import RecommendedItem
+from marquee.entertainment.v1.recommendation_service_pb2 import REASON_KIND_HISTORY_ITEM, Reason, RecommendedItem
 
 _OUTCOMES: dict[int, str] = {
     report_pb2.STEP_OUTCOME_OK: "[green]ok[/]",
@@ -19,14 +22,20 @@ _OUTCOMES: dict[int, str] = {
 }
 
 
-def plain_table(title: str = "", **options: object) -> Table:
+def plain_table() -> Table:
     """Return a table in the look that all tables share."""
-    return Table(title=escape(title) or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, **options)  # type: ignore[arg-type]
+    return Table(box=box.SIMPLE_HEAD)
+
+
+def titled(title: str, table: Table, *notes: str) -> Group:
+    """Return a table under a heading, with notes below it in markup; none of them makes the table wider or narrower."""
+    above = [Text(title, style="bold")] if title else []
+    return Group(*above, table, *(Padding(Text.from_markup(note, style="dim"), (0, 2)) for note in notes))
 
 
 def items_table(
     title: str, items: Sequence[RecommendedItem], *, explain: bool = True, marks: Mapping[str, str] | None = None
-) -> Table:
+) -> Group:
     """Return a list with its reasons.
 
     Args:
@@ -35,7 +44,7 @@ def items_table(
         explain: show why each item is there.
         marks: markup to show before the title of an item, by item id.
     """
-    table = plain_table(title)
+    table = plain_table()
     table.add_column("#", justify="right", style="dim")
     if marks is not None:
         table.add_column("")
@@ -50,12 +59,21 @@ def items_table(
         if marks is not None:
             row.insert(1, marks.get(item.item_id, ""))
         if explain:
-            row.append(escape(" ".join(reason.text for reason in item.reasons)))
+            row.append(escape(why(item.reasons)))
         table.add_row(*row)
-    return table
+    return titled(title, table)
 
 
-def steps_table(steps: Iterable[report_pb2.StepReport], total_milliseconds: float, note: str = "") -> Table:
+def why(reasons: Sequence[Reason]) -> str:
+    """Return the reasons of an item as one sentence; items of the user's history with their share of the evidence."""
+    history = [f"{one.title} {one.share:.0%}" for one in reasons if one.kind == REASON_KIND_HISTORY_ITEM]
+    parts = dict.fromkeys(
+        f"Because of {', '.join(history)}" if one.kind == REASON_KIND_HISTORY_ITEM else one.text for one in reasons
+    )
+    return ". ".join(parts)
+
+
+def steps_table(steps: Iterable[report_pb2.StepReport], total_milliseconds: float, note: str = "") -> Group:
     """Return how an answer was made.
 
     Args:
@@ -63,27 +81,30 @@ def steps_table(steps: Iterable[report_pb2.StepReport], total_milliseconds: floa
         total_milliseconds: duration of the whole call as its caller saw it.
         note: what to know about that duration.
     """
-    table = plain_table("How it was made")
-    for name in ("step", "service", "model", "version"):
+    table = plain_table()
+    for name in ("step", "service"):
+        table.add_column(name, no_wrap=True)
+    for name in ("model", "version"):
         table.add_column(name, overflow="fold")
-    table.add_column("ms", justify="right")
-    table.add_column("share", justify="right")
-    table.add_column("outcome")
-    table.add_column("note", style="dim", overflow="fold")
+    table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    notes = []
     for one in steps:
         table.add_row(
             escape(one.step),
             one.service,
-            escape(one.model),
+            escape(one.model.replace("+", " + ")),
             escape(one.version),
             f"{one.milliseconds:.1f}",
             f"{one.milliseconds / max(total_milliseconds, 1e-9):.0%}",
             _OUTCOMES.get(one.outcome, "?"),
-            escape(one.detail),
         )
+        if one.detail:
+            notes.append(f"{escape(one.step)}: {escape(one.detail)}")
     table.add_section()
-    table.add_row("[bold]whole call[/]", "", "", "", f"[bold]{total_milliseconds:.1f}[/]", "", "", escape(note))
-    return table
+    table.add_row("[bold]whole call[/]", "", "", "", f"[bold]{total_milliseconds:.1f}[/]", "", "")
+    return titled("How it was made", table, *notes, *([f"whole call: {escape(note)}"] if note else []))
 
 
 def megabytes(count: int) -> str:

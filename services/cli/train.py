@@ -13,7 +13,7 @@ from services.cli.connection import connected
 from services.cli.console import output
 from services.cli.failures import CommandFailed
 from services.cli.settings import TargetOption
-from services.cli.tables import plain_table
+from services.cli.tables import plain_table, titled
 from services.runtime.sources import DataSettings
 
 if TYPE_CHECKING:
@@ -61,14 +61,15 @@ def run_training(client: MarqueeClient, bundles: Path, *, evaluate: bool = False
 
 def print_run(run: TrainingRun) -> None:
     """Print how long a training took, how good its result is, and what serves now."""
-    output.print(_seconds_table(run))
-    output.print(_figures_table(run))
+    output.print(titled("Where the time went", _seconds_table(run)))
+    users = f"Validation: on the newest event of {run.manifest['validation']['users']:,} users."
+    output.print(titled("Is the title that a user chose next among the first ten?", _figures_table(run), users))
     before = f" Before it: {run.previous_version}." if run.previous_version else ""
     output.print(f"Bundle [bold]{run.manifest['version']}[/] serves.{before}")
 
 
 def _seconds_table(run: TrainingRun) -> Table:
-    table = plain_table("Training")
+    table = plain_table()
     table.add_column("stage")
     table.add_column("seconds", justify="right")
     for name, seconds in run.seconds.items():
@@ -80,7 +81,7 @@ def _seconds_table(run: TrainingRun) -> Table:
 
 def _figures_table(run: TrainingRun) -> Table:
     """How often the item that a user chose next was among the first ten, and how high up."""
-    table = plain_table("Quality: is the title that a user chose next among the first ten?")
+    table = plain_table()
     table.add_column("scorer")
     table.add_column("HR@10", justify="right")
     table.add_column("NDCG@10", justify="right")
@@ -94,6 +95,4 @@ def _figures_table(run: TrainingRun) -> Table:
             hit_rate, gain = run.held_out.get(name, (None, None))
             row += ["" if value is None else f"{value:.3f}" for value in (hit_rate, gain)]
         table.add_row(*row, style="bold" if name == "ranker" else None)
-    table.caption = f"Validation: the newest event of {run.manifest['validation']['users']:,} users."
-    table.caption_justify = "left"
     return table

@@ -46,7 +46,8 @@ def up(port: Port = DEFAULT_PORT, data: Data = None, quiet: Quiet = False) -> No
         try:
             with LocalMesh(data, port) as mesh:
                 show_start(mesh)
-                output.print("[bold]Ready.[/] Try [bold]marquee status[/] in another terminal. Ctrl-C stops the mesh.")
+                target = "" if port == DEFAULT_PORT else f" --target {mesh.addresses['orchestrator']}"
+                output.print(f"[bold]Ready.[/] In another terminal: [bold]marquee status{target}[/]. Ctrl-C stops it.")
                 gave_up = _show_logs(mesh, quiet)
                 output.print("Stopping …")
         except KeyboardInterrupt:
@@ -63,8 +64,9 @@ def show_start(mesh: LocalMesh) -> None:
         MeshNotReady: see `LocalMesh.wait_ready`.
     """
     if output.is_terminal:
-        with Live(_table(mesh), console=output, refresh_per_second=10) as live:
-            mesh.wait_ready(watch=lambda: live.update(_table(mesh)))
+        # Few pictures a second: drawing must not take the processor from the services that start.
+        with Live(get_renderable=lambda: _table(mesh), console=output, refresh_per_second=4):
+            mesh.wait_ready()
         return
     said: set[str] = set()
 
@@ -79,7 +81,7 @@ def show_start(mesh: LocalMesh) -> None:
 
 
 def _table(mesh: LocalMesh) -> Table:
-    table = plain_table("Mesh")
+    table = plain_table()
     for column in ("service", "address", "state"):
         table.add_column(column)
     table.add_column("start", justify="right")

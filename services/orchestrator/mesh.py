@@ -187,7 +187,7 @@ def _open_channel(address: str, contract: str) -> grpc.aio.Channel:
             ("grpc.service_config", service_config(contract)),
             # A service that comes back is used again within a second, not after two minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 1000),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.max_receive_message_length", 64 << 20),
             ("grpc.max_send_message_length", 128 << 20),

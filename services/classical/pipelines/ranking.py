@@ -21,6 +21,15 @@ from services.runtime.validation import Violations
 MAXIMUM_CANDIDATES = 2_000
 DEFAULT_CONTRIBUTIONS = 3
 MAXIMUM_CONTRIBUTIONS = 10
+DEFAULT_EXPLAINED = 50
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How many of the best candidates to explain, and how many history items to name for each."""
+
+    candidates: int
+    contributions: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,9 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
             default=DEFAULT_CONTRIBUTIONS,
             maximum=MAXIMUM_CONTRIBUTIONS,
         )
+        explained = check.size(
+            "explained_count", request.explained_count, default=DEFAULT_EXPLAINED, maximum=MAXIMUM_CANDIDATES
+        )
         check.raise_if_any()
         bundle = self._bundles.serving(tenant, request.bundle_version)
         if bundle.ranker is None:
@@ -77,7 +89,7 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
             )
         rows = [bundle.rows[item_id] for item_id in request.item_ids if item_id in bundle.rows]
         batch = RankingBatch(bundle, known_history(bundle, request.history), numpy.array(rows, numpy.int64))
-        return Prepared([batch], cost=len(rows), state=named)
+        return Prepared([batch], cost=len(rows), state=Explained(explained, named))
 
     def run(self, batch: RankingBatch) -> Ranking:
         """Score and rank."""
@@ -85,7 +97,7 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         if ranker is None or bundle.manifest.ranker is None:
             raise TypeError("a bundle without a ranker got past prepare")
         names = bundle.manifest.ranker.features
-        found = {name: scorer.attribute(batch.history, batch.rows) for name, scorer in bundle.scorers.items()}
+        found = {name: scorer.attribute(batch.history, batch.rows) for name, scorer in bundle.ranked_scorers.items()}
         statistics = {name: _statistics(attribution) for name, attribution in found.items()}
         features = ranker_features(
             names,
@@ -111,36 +123,42 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
     def finish(self, prepared: Prepared[RankingBatch], outputs: Sequence[Ranking]) -> list[pb.RankedCandidate]:
         """Order the candidates, best first, and name what decided."""
         batch, ranking = prepared.batches[0], outputs[0]
-        named = prepared.state
-        if not isinstance(named, int) or batch.bundle.manifest.ranker is None:
-            raise TypeError("the state of ranking is the number of contributions to name")
-        features = batch.bundle.manifest.ranker.features
-        # Several events of one item speak with one voice.
-        items, places = numpy.unique(batch.history.rows, return_inverse=True)
-        by_item = numpy.zeros((len(items), len(batch.rows)), numpy.float32)
-        numpy.add.at(by_item, places, ranking.history_contributions)
-        positive = numpy.maximum(by_item, 0).sum(axis=0)
-        strongest = numpy.argsort(-by_item, axis=0, kind="stable")[:named]
-        return [
-            pb.RankedCandidate(
-                item_id=batch.bundle.item_ids[batch.rows[column]],
-                score=float(ranking.probabilities[column]),
-                linear_score=float(ranking.linear_scores[column]),
-                features=[
-                    pb.FeatureContribution(feature=name, contribution=float(value))
-                    for name, value in zip(features, ranking.feature_contributions[column], strict=True)
-                ],
-                history=[
-                    pb.HistoryContribution(
-                        item_id=batch.bundle.item_ids[items[place]], contribution=float(by_item[place, column])
-                    )
-                    for place in strongest[:, column]
-                    if by_item[place, column] > 0
-                ],
-                positive_history_total=float(positive[column]),
-            )
-            for column in numpy.argsort(-ranking.linear_scores, kind="stable").tolist()
+        wanted = prepared.state
+        if not isinstance(wanted, Explained) or batch.bundle.manifest.ranker is None:
+            raise TypeError("the state of ranking says how much to explain")
+        order = numpy.argsort(-ranking.linear_scores, kind="stable")
+        item_ids, rows = batch.bundle.item_ids, batch.rows[order].tolist()
+        scores, linear_scores = ranking.probabilities[order].tolist(), ranking.linear_scores[order].tolist()
+        ranked = [
+            pb.RankedCandidate(item_id=item_ids[row], score=score, linear_score=linear_score)
+            for row, score, linear_score in zip(rows, scores, linear_scores, strict=True)
         ]
+        # Messages are built one by one in Python, so only what somebody may see is spelled out.
+        _explain(ranked[: wanted.candidates], order[: wanted.candidates], batch, ranking, wanted.contributions)
+        return ranked
+
+
+def _explain(
+    candidates: Sequence[pb.RankedCandidate], columns: Rows, batch: RankingBatch, ranking: Ranking, named: int
+) -> None:
+    """Fill in what decided about each candidate; `columns` int64[E] are their places in the arrays of `ranking`."""
+    features = batch.bundle.manifest.ranker.features if batch.bundle.manifest.ranker else []
+    # Several events of one item speak with one voice.
+    items, places = numpy.unique(batch.history.rows, return_inverse=True)
+    by_item = numpy.zeros((len(items), len(columns)), numpy.float32)
+    numpy.add.at(by_item, places, ranking.history_contributions[:, columns])
+    totals = numpy.maximum(by_item, 0).sum(axis=0).tolist()
+    strongest = numpy.argsort(-by_item, axis=0, kind="stable")[:named]
+    amounts = numpy.take_along_axis(by_item, strongest, axis=0).T.tolist()
+    names = [[batch.bundle.item_ids[row] for row in column] for column in items[strongest].T.tolist()]
+    contributions = ranking.feature_contributions[columns].tolist()
+    for number, candidate in enumerate(candidates):
+        candidate.positive_history_total = totals[number]
+        for feature, amount in zip(features, contributions[number], strict=True):
+            candidate.features.add(feature=feature, contribution=amount)
+        for item_id, amount in zip(names[number], amounts[number], strict=True):
+            if amount > 0:
+                candidate.history.add(item_id=item_id, contribution=amount)
 
 
 def _statistics(attribution: Attribution) -> Floats:

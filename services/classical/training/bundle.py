@@ -33,8 +33,6 @@ ALGORITHMS = {
 CONTENT_ALGORITHM = "cosine of centred content vectors"
 RANKER_ALGORITHM = "linear, conditional logit over candidate lists"
 TAGS = "tags"
-RANKER_SERVICE = "classical"
-"""The service that serves the ranker, and with it every scorer that is a feature of the ranker."""
 
 
 def fit_bundle(
@@ -77,8 +75,7 @@ def fit_bundle(
         name: fit_content(one, interactions.item_count, options.content) for name, one in vectors.items()
     }
     started = time.perf_counter()
-    elsewhere = frozenset(name for name, one in vectors.items() if one.service != RANKER_SERVICE)
-    fitted = fit_two_stages(interactions, content_scorers, options, progress, elsewhere)
+    fitted = fit_two_stages(interactions, content_scorers, options, progress)
     seconds = time.perf_counter() - started
     progress("graphs and their parity", 0.95)
     services = {name: one.service for name, one in vectors.items()}

@@ -65,7 +65,7 @@ def build_candidate_lists(
         candidates_per_scorer: Best unseen items of each scorer, and most popular ones, in a list.
         cut: int64[P], newest events that the scorers may see of each history; all of them when None.
     """
-    names = feature_names(first_stage.ranked)
+    names = feature_names(tuple(first_stage.scorers))
     blocks, sizes, targets = [], [0], []
     ranks: dict[str, list[float]] = {name: [] for name in (*first_stage.scorers, POPULARITY)}
     visible = positions

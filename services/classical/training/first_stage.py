@@ -23,18 +23,10 @@ class FirstStage:
     Attributes:
         scorers: Name to scorer, in the order of the bundle.
         popularity: float32[N], log(1 + events), standardised over the catalogue.
-        elsewhere: Scorers that another service than the ranker's serves. They propose candidates, but the ranker cannot
-            ask for their scores of the others' candidates, so it must not learn to rely on them.
     """
 
     scorers: Mapping[str, Scorer]
     popularity: Floats
-    elsewhere: frozenset[str] = frozenset()
-
-    @property
-    def ranked(self) -> tuple[str, ...]:
-        """Names of the scorers whose scores are features of the ranker."""
-        return tuple(name for name in self.scorers if name not in self.elsewhere)
 
     def score(self, interactions: Interactions, positions: Positions) -> dict[str, Floats]:
         """Scores every item for P histories: scorer name to float32[P, N]."""
@@ -46,7 +38,6 @@ def fit_first_stage(
     content: Mapping[str, FactoredScorer],
     options: FitOptions,
     progress: Callable[[float], None] = lambda fraction: None,
-    elsewhere: frozenset[str] = frozenset(),
 ) -> FirstStage:
     """Fits EASE, Markov and factors; content scorers need no fit and are taken along."""
     ease = fit_ease(interactions, options.ease)
@@ -55,7 +46,7 @@ def fit_first_stage(
     progress(0.2)
     factors = fit_factors(interactions, options.factors, options.seed, lambda done: progress(0.2 + 0.8 * done))
     scorers: dict[str, Scorer] = {"ease": ease, "markov": markov, "factors": factors, **content}
-    return FirstStage(scorers, popularity(interactions), elsewhere)
+    return FirstStage(scorers, popularity(interactions))
 
 
 def popularity(interactions: Interactions) -> Floats:

@@ -51,11 +51,8 @@ def fit_two_stages(
     content: Mapping[str, FactoredScorer],
     options: FitOptions,
     progress: Progress,
-    elsewhere: frozenset[str] = frozenset(),
 ) -> TwoStageFit:
     """Fits the ranker on positions that an earlier first stage has not seen, and the first stage on everything.
-
-    `elsewhere` names the content scorers that another service than the ranker's serves.
 
     The two first stages are independent and are fitted side by side, each on one thread: faster than one after the
     other on two, and the result does not depend on the number of cores.
@@ -65,7 +62,7 @@ def fit_two_stages(
     side_by_side = 2 if interactions.item_count <= LARGEST_SIDE_BY_SIDE else 1
     with threadpool_limits(1), ThreadPoolExecutor(side_by_side) as pool:
         fits = [
-            pool.submit(fit_first_stage, events, content, options, report.part(number), elsewhere)
+            pool.submit(fit_first_stage, events, content, options, report.part(number))
             for number, events in enumerate([interactions.without_newest(held_out), interactions])
         ]
         ranker, validation, users = _fit_ranker(fits[0].result(), interactions, held_out, options)

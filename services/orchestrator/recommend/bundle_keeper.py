@@ -100,6 +100,9 @@ class BundleKeeper:
                 await self.check()
             except ServiceError as error:
                 _logger.warning("cannot read the bundle pointer", reason=error.reason, message=str(error))
+            except Exception:
+                # A watch that ended unnoticed would leave a restarted service without its bundle for good.
+                _logger.exception("the look at the bundles failed; the next one follows")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._check_seconds)
             # Many calls may ask at once; one look serves them all.

@@ -16,7 +16,7 @@ from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.explanation import explain
 from services.orchestrator.recommend.options import RecommendOptions
 from services.orchestrator.recommend.ranking import ScoredItem, rank
-from services.orchestrator.recommend.reranking import place_fresh, rerank
+from services.orchestrator.recommend.reranking import place_fresh, pool_size, rerank
 from services.orchestrator.recommend.sources.collaborative import collaborative
 from services.orchestrator.recommend.sources.fresh import FRESH, FreshItem, fresh
 from services.orchestrator.recommend.sources.picture_content import picture_content
@@ -80,6 +80,7 @@ class Recommender:
             request,
             candidates,
             options.reason_count,
+            pool_size(options.page_size),
             steps,
             budget.step(_RANKING_SHARE, self.settings.ranking_seconds),
         )

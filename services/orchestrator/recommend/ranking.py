@@ -31,6 +31,7 @@ async def rank(
     request: SourceInput,
     candidates: Candidates,
     reason_count: int,
+    explained_count: int,
     steps: StepLog,
     seconds: float,
 ) -> list[ScoredItem]:
@@ -57,6 +58,7 @@ async def rank(
                 ],
                 item_ids=item_ids,
                 contribution_count=max(1, reason_count),
+                explained_count=explained_count,
             ),
             seconds,
         )

@@ -42,7 +42,7 @@ def rerank(
     showable = [item for item in ranked if item.item_id in snapshot.rows and allowed[snapshot.rows[item.item_id]]]
     if diversity == 0 or len(showable) <= 2:
         return showable[:page_size]
-    pool = showable[: max(_SMALLEST_POOL, _POOL_FACTOR * page_size)]
+    pool = showable[: pool_size(page_size)]
     likeness = _likeness(pool, snapshot)
     relevance = _relevance(pool)
     chosen: list[int] = []
@@ -55,6 +55,11 @@ def rerank(
         left[best] = False
         closest = numpy.maximum(closest, likeness[best])
     return [pool[place] for place in chosen]
+
+
+def pool_size(page_size: int) -> int:
+    """Return how many of the best candidates re-ranking chooses from."""
+    return max(_SMALLEST_POOL, _POOL_FACTOR * page_size)
 
 
 def place_fresh(page: Sequence[ScoredItem], new: Sequence[FreshItem], page_size: int) -> list[ScoredItem | FreshItem]:

@@ -31,6 +31,9 @@ class LoadedBundle:
     Attributes:
         item_ids: item id of each row.
         rows: row of each item id.
+        scorers: scorers this service serves candidates from.
+        ranked_scorers: scorers whose scores are features of the ranker, whichever service serves them: the ranker needs the
+            scores of every candidate, not only of those that the other service proposed. Empty without a ranker.
         ranker: graph of the ranker; None on services that do not rank.
         popularity: float32[N], standardised popularity of each row; zeros on services that do not rank.
     """
@@ -40,6 +43,7 @@ class LoadedBundle:
     item_ids: list[str]
     rows: dict[str, int]
     scorers: dict[str, HistoryScorer]
+    ranked_scorers: dict[str, HistoryScorer]
     ranker: OnnxModel | None
     popularity: Floats
 
@@ -107,11 +111,12 @@ class BundleRepository:
         folder = self._root / tenant / version
         try:
             manifest = read_bundle_manifest(folder)
-            scorers = [scorer for scorer in manifest.scorers if scorer.service == self._service]
             ranker = manifest.ranker if self._with_ranker else None
+            features = ranker.features if ranker else []
+            needed = [one for one in manifest.scorers if one.service == self._service or one.name in features]
             wanted = [
                 manifest.items,
-                *(scorer.file for scorer in scorers),
+                *(scorer.file for scorer in needed),
                 *([ranker.file, STATISTICS_FILE] if ranker else []),
             ]
             for name in wanted:
@@ -122,24 +127,26 @@ class BundleRepository:
                 raise BundleDamaged(
                     f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}"
                 )
+            # Scorers are small per-user sums: the CPU is faster than a trip to a GPU.
+            scorers = {
+                scorer.name: HistoryScorer(scorer.name, OnnxModel(folder / scorer.file, CPU), len(item_ids))
+                for scorer in needed
+            }
             bundle = LoadedBundle(
                 manifest,
                 folder,
                 item_ids,
                 {item_id: row for row, item_id in enumerate(item_ids)},
-                # Scorers are small per-user sums: the CPU is faster than a trip to a GPU.
-                {
-                    scorer.name: HistoryScorer(scorer.name, OnnxModel(folder / scorer.file, CPU), len(item_ids))
-                    for scorer in scorers
-                },
+                {scorer.name: scorers[scorer.name] for scorer in needed if scorer.service == self._service},
+                {name: scorers[name] for name in features if name in scorers},
                 OnnxModel(folder / ranker.file, CPU) if ranker else None,
                 _read_popularity(folder, len(item_ids)) if ranker else numpy.zeros(len(item_ids), numpy.float32),
             )
             _check_scorers(bundle)
+            _check_ranker(bundle)
         except Exception as error:
             # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may
-            # name paths of
-            # this machine, so only our own go to the caller.
+            # name paths of this machine, so only our own go to the caller.
             own = isinstance(error, BundleDamaged | BundleManifestInvalid)
             _logger.error(
                 "bundle refused", tenant=tenant, version=version, exc_info=None if own else error, reason=str(error)
@@ -178,7 +185,7 @@ def _check_scorers(bundle: LoadedBundle) -> None:
     """
     count = len(bundle.item_ids)
     history = History(numpy.arange(min(count, 5), dtype=numpy.int64), numpy.ones(min(count, 5), numpy.float32))
-    for scorer in bundle.scorers.values():
+    for scorer in {**bundle.scorers, **bundle.ranked_scorers}.values():
         attribution = scorer.attribute(history, numpy.arange(min(count, 20), dtype=numpy.int64))
         error = numpy.abs(attribution.contributions.sum(axis=0) - attribution.candidate_scores).max(initial=0.0)
         scale = max(1.0, float(numpy.abs(attribution.candidate_scores).max(initial=0.0)))
@@ -188,3 +195,17 @@ def _check_scorers(bundle: LoadedBundle) -> None:
         if numpy.isin(rows, history.rows).any() or (rows >= count).any() or (rows < 0).any():
             raise BundleDamaged(f"scorer {scorer.name}: it returns rows that are excluded or unknown")
         scorer.top(History(NO_ROWS, numpy.zeros(0, numpy.float32)), NO_ROWS, None, 10)
+
+
+def _check_ranker(bundle: LoadedBundle) -> None:
+    """Run the ranker once and hold it to its contract: one probability and one row of contributions a candidate."""
+    if bundle.ranker is None or bundle.manifest.ranker is None:
+        return
+    width = len(bundle.manifest.ranker.features)
+    outputs = bundle.ranker.run({"features": numpy.zeros((2, width), numpy.float32)})
+    shapes = {"probability": (2,), "contributions": (2, width), "weights": (width,)}
+    for name, shape in shapes.items():
+        if name not in outputs or outputs[name].shape != shape:
+            raise BundleDamaged(
+                f"ranker {bundle.manifest.ranker.name}: output {name} is missing or not of shape {shape}"
+            )

@@ -73,7 +73,7 @@ def publish_version(
     document = dict(manifest)
     document["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in hashed.items()}
     document["golden"] = {"file": GOLDEN_FILE, **manifest["golden"]}
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.dump(document, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
 
     # The manifest is what makes a folder a version, so it goes first and comes back last.
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,13 @@ def publish_version(
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
     return folder / MANIFEST_FILE
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a repeated list out again instead of pointing at its first place."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def golden_archive(graph: bytes, manifest: Mapping[str, Any], cases: Sequence[Tensors]) -> bytes:

@@ -13,7 +13,7 @@ from services.runtime.errors import FieldViolation, InvalidRequest
 from services.runtime.pipeline import Pipeline, Prepared
 from services.runtime.repository.loader import LoadedModel
 from services.runtime.validation import Violations
-from services.vision.pipelines.image_decoding import ImageLimits, ImageRefused, decode_image
+from services.vision.pipelines.image_decoding import ImageLimits, ImageRefused, SquareCrop, decode_image
 
 MAXIMUM_IMAGES = 16
 
@@ -39,6 +39,8 @@ class ImageRecognitionPipeline(Pipeline[Sequence[pb.Image], Pixels, Recognition,
         self._model = model
         self._limits = limits
         self._max_batch = model.manifest.batching.max_batch
+        limits_of_model = model.manifest.limits
+        self._crop = SquareCrop(limits_of_model["side"], limits_of_model["resize_side"])
 
     def prepare(self, request: Sequence[pb.Image]) -> Prepared[Pixels]:
         """Decode the pictures: uint8[B, 224, 224, 3] a batch; a picture that cannot be used is named by its field."""
@@ -65,7 +67,7 @@ class ImageRecognitionPipeline(Pipeline[Sequence[pb.Image], Pixels, Recognition,
 
     def _decode(self, index: int, image: pb.Image) -> Pixels:
         try:
-            return decode_image(image.content, self._limits, image.content_type)
+            return decode_image(image.content, self._limits, image.content_type, self._crop)
         except ImageRefused as error:
             field = "content_type" if error.reason == "IMAGE_MISLABELLED" else "content"
             violation = FieldViolation(f"images[{index}].{field}", error.description)

@@ -19,7 +19,7 @@ _DECAY = 0.9
 
 @dataclass(frozen=True)
 class FreshItem:
-    """A new item, how well it fits (cosine-like, -1 to 1), and the history item it resembles most (None when it
+    """A new item, how well it fits (sum of the text's and the picture's cosine, -2 to 2), and the history item it resembles most (None when it
     resembles none).
     """
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import io
+
+from rich.console import Console
+
 from services.cli.latency import Latency, latency_table, percentile
 
 
@@ -13,4 +17,8 @@ def test_percentiles_are_values_that_occurred() -> None:
 def test_the_table_has_a_row_for_each_step_and_the_call() -> None:
     latency = Latency(calls=[10.0, 20.0])
     latency.steps["rank", "classical"] = [3.0, 6.0]
-    assert latency_table(latency).row_count == 2
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(latency_table(latency))
+    rows = [line.split() for line in console.export_text().splitlines()]
+    assert ["rank", "classical", "3.0", "6.0", "30%"] in rows
+    assert ["whole", "call", "10.0", "20.0"] in rows

@@ -79,6 +79,7 @@ class RankCandidatesRequest(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     CONTRIBUTION_COUNT_FIELD_NUMBER: _builtins.int
+    EXPLAINED_COUNT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant whose bundle answers. Empty means "default"."""
     bundle_version: _builtins.str
@@ -86,6 +87,10 @@ class RankCandidatesRequest(_message.Message):
     contribution_count: _builtins.int
     """History items to name for each candidate, those with the largest contributions first. Zero means 3; above 10 is coerced to 10;
     negative is INVALID_ARGUMENT.
+    """
+    explained_count: _builtins.int
+    """Best candidates to explain with features and history; the others carry their scores alone. Zero means 50; above 2,000 is coerced to
+    2,000; negative is INVALID_ARGUMENT.
     """
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.HistoryItem]:
@@ -103,10 +108,11 @@ class RankCandidatesRequest(_message.Message):
         history: _abc.Iterable[_candidate_pb2.HistoryItem] | None = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         contribution_count: _builtins.int = ...,
+        explained_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "history", b"history", "item_ids", b"item_ids", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "explained_count", b"explained_count", "history", b"history", "item_ids", b"item_ids", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,11 +170,11 @@ class RankedCandidate(_message.Message):
     """Sum of the positive contributions of all history items, named or not: what a share of the evidence is a share of."""
     @_builtins.property
     def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureContribution]:
-        """What each feature added to the linear score, in the bundle's feature order."""
+        """What each feature added to the linear score, in the bundle's feature order. Empty when the candidate is not explained."""
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryContribution]:
-        """History items with the largest positive contributions, largest first."""
+        """History items with the largest positive contributions, largest first. Empty when the candidate is not explained."""
 
     def __init__(
         self,

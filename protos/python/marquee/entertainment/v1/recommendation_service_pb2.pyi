@@ -231,11 +231,11 @@ class Reason(_message.Message):
     kind: Global___ReasonKind.ValueType
     """What kind of reason it is."""
     item_id: _builtins.str
-    """The history item that spoke for this one; set for REASON_KIND_HISTORY_ITEM only."""
+    """The history item that spoke for this one; set for REASON_KIND_HISTORY_ITEM and, where one item stands out, REASON_KIND_CONTENT."""
     title: _builtins.str
     """Title of that item."""
     share: _builtins.float
-    """Share of the positive evidence for the item, 0 to 1."""
+    """Share of the positive evidence for the item, 0 to 1. Always 1 for items that no ranker has scored."""
     text: _builtins.str
     """The reason as a sentence in English."""
     def __init__(

@@ -63,9 +63,7 @@ def test_the_manifest_describes_the_folder(folder: Path, manifest: dict[str, Any
         "content_text": "text",
         "tags": "classical",
     }
-    # The ranker cannot ask the text service for scores, so it learns from its own service's scorers alone.
-    ranked = [name for name, service in services.items() if service == "classical"]
-    assert manifest["ranker"]["features"] == [*ranked, "popularity", "popularity_for_newcomers"]
+    assert manifest["ranker"]["features"] == [*services, "popularity", "popularity_for_newcomers"]
     assert manifest["item_count"] == 20
     assert manifest["event_count"] == circle.event_count - circle.user_count
     assert manifest["event_watermark"] == circle.without_newest(1).watermark

@@ -80,7 +80,7 @@ class TestRank:
         await services.load("v1")
         steps = StepLog()
         request = source_input(SNAPSHOT, events("item-1", "item-8"), bundle_of())
-        ranked = await rank(services.mesh, request, CANDIDATES, 3, steps, PATIENCE)
+        ranked = await rank(services.mesh, request, CANDIDATES, 3, 50, steps, PATIENCE)
         # item-9 follows the newest event, item-2 the older one; the ranker does not know the new item.
         assert [item.item_id for item in ranked] == ["item-9", "item-2", "item-0"]
         for item in ranked:
@@ -99,7 +99,7 @@ class TestRank:
         steps = StepLog()
         request = source_input(SNAPSHOT, events("item-1"), bundle_of())
         strangers = Candidates({POPULARITY: {"new-b": 3.0, "new-a": 2.0}})
-        ranked = await rank(services.mesh, request, strangers, 3, steps, PATIENCE)
+        ranked = await rank(services.mesh, request, strangers, 3, 50, steps, PATIENCE)
         assert [item.item_id for item in ranked] == ["new-b", "new-a"]
         assert "knows none of the candidates" in steps.reports[0].detail
         assert not steps.degraded
@@ -110,7 +110,7 @@ class TestRank:
             await services.start("classical")
         steps = StepLog()
         request = source_input(SNAPSHOT, events("item-1"), bundle_of())
-        ranked = await rank(services.mesh, request, CANDIDATES, 3, steps, PATIENCE)
+        ranked = await rank(services.mesh, request, CANDIDATES, 3, 50, steps, PATIENCE)
         assert ranked == by_sources(CANDIDATES)
         assert steps.reports[0].outcome == STEP_OUTCOME_FALLBACK
         assert steps.reports[0].detail.endswith(
@@ -134,7 +134,7 @@ class TestRank:
         why: str,
     ) -> None:
         steps = StepLog()
-        ranked = await rank(services.mesh, source_input(SNAPSHOT, history, bundle), candidates, 3, steps, PATIENCE)
+        ranked = await rank(services.mesh, source_input(SNAPSHOT, history, bundle), candidates, 3, 50, steps, PATIENCE)
         assert ranked == by_sources(candidates)
         assert (steps.reports[0].outcome, steps.reports[0].detail) == (STEP_OUTCOME_SKIPPED, why)
 
@@ -144,6 +144,6 @@ class TestRank:
         many = Candidates({"near": {"item-2": 9.0, **{f"x{number}": 1.0 for number in range(2_500)}}})
         steps = StepLog()
         request = source_input(SNAPSHOT, events("item-1"), bundle_of())
-        ranked = await rank(services.mesh, request, many, 0, steps, PATIENCE)
+        ranked = await rank(services.mesh, request, many, 0, 50, steps, PATIENCE)
         assert [item.item_id for item in ranked] == ["item-2"]
         assert not steps.degraded
