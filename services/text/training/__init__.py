@@ -1,0 +1,1 @@
+"""Builds the text models from their published weights; nothing that serves imports it."""
