@@ -75,7 +75,6 @@ def explain(error: Exception) -> tuple[str, str, int]:
 
 
 def _explain_refusal(error: marquee_client.MarqueeError) -> tuple[str, str, int]:
-    quote = f"Request id {error.request_id}." if error.request_id else ""
     match error:
         case marquee_client.DeadlineExceeded():
             return "no answer in time", "Look at `marquee status`; MARQUEE_TIMEOUT allows more seconds.", EXIT_NO_MESH
@@ -88,4 +87,5 @@ def _explain_refusal(error: marquee_client.MarqueeError) -> tuple[str, str, int]
             return error.message, "", EXIT_FAILED
         case marquee_client.Unimplemented():
             return "this server is no Marquee orchestrator, or an older one", f"It said: {error.message}", EXIT_FAILED
-    return f"{error.code.name}: {error.message}", quote, EXIT_FAILED
+    advice = f"The service's log has more under request id {error.request_id}." if error.request_id else ""
+    return f"{error.code.name}: {error.message}", advice, EXIT_FAILED

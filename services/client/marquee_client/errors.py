@@ -17,7 +17,6 @@ MarqueeError
 
 Status codes without a class of their own arrive as `MarqueeError`.
 """
-# ruff: noqa: N818 - named as the gRPC status codes are, which callers know
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class LoadedBundle:
         item_ids: item id of each row.
         rows: row of each item id.
         scorers: scorers this service serves candidates from.
-        ranked_scorers: scorers whose scores are features of the ranker, whichever service serves them: the ranker needs the
-            scores of every candidate, not only of those that the other service proposed. Empty without a ranker.
+        ranked_scorers: scorers whose scores are features of the ranker, whichever service serves them: the ranker needs
+            the scores of every candidate, not only of those that the other service proposed. Empty without a ranker.
         ranker: graph of the ranker; None on services that do not rank.
         popularity: float32[N], standardised popularity of each row; zeros on services that do not rank.
     """

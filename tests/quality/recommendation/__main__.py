@@ -6,7 +6,7 @@ import argparse
 import statistics
 import sys
 
-from services.cli.movielens import fetch_movielens
+from services.cli.movielens import MovieLens, fetch_movielens
 from tests.quality.recommendation.mesh_run import SeedFigures, run_seed
 
 FLOOR_HIT_RATE = 0.205
@@ -19,9 +19,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="tie seeds; the figures are their mean")
     arguments = parser.parse_args()
     data = fetch_movielens()
-    measured: list[SeedFigures] = []
-    for seed in arguments.seeds:
-        measured.append(run_seed(data, seed, lambda step, seed=seed: print(f"seed {seed}: {step}", flush=True)))  # type: ignore[misc]
+    measured = [_measure(data, seed) for seed in arguments.seeds]
     print("\nLeave-one-out by time, full ranking, through Recommend of a mesh with four processes")
     print("| tie seed | users | HR@10 | NDCG@10 | HR@10, default diversity | NDCG@10, default diversity |")
     print("|---|---|---|---|---|---|")
@@ -50,6 +48,10 @@ def main() -> None:
     )
     if hit_rate < FLOOR_HIT_RATE or ndcg < FLOOR_NDCG:
         sys.exit(f"below the floors HR@10 {FLOOR_HIT_RATE}, NDCG@10 {FLOOR_NDCG}")
+
+
+def _measure(data: MovieLens, seed: int) -> SeedFigures:
+    return run_seed(data, seed, lambda step: print(f"seed {seed}: {step}", flush=True))
 
 
 def _row(seed: str, users: int, *figures: float) -> str:

@@ -19,8 +19,12 @@ _DECAY = 0.9
 
 @dataclass(frozen=True)
 class FreshItem:
-    """A new item, how well it fits (sum of the text's and the picture's cosine, -2 to 2), and the history item it resembles most (None when it
-    resembles none).
+    """A new item.
+
+    Attributes:
+        item_id: the item.
+        score: how well it fits the history: the sum of the text's and the picture's cosine, -2 to 2.
+        resembles: the history item it resembles most; None when it resembles none.
     """
 
     item_id: str
