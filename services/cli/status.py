@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import grpc
 import typer
@@ -25,6 +28,8 @@ EPILOG = """
 
   marquee status
 
+  marquee status --wait 60                             [dim]# until everything serves, at most a minute[/]
+
   marquee status --target 127.0.0.1:51000              [dim]# a mesh from `marquee up --port 51000`[/]
 
   MARQUEE_TEXT_TARGET=10.0.0.7:50061 marquee status    [dim]# a service somewhere else[/]
@@ -42,6 +47,7 @@ _HEALTH = {
     "unreachable": "[red]unreachable[/]",
 }
 _SECONDS = 2.0
+_PAUSE_SECONDS = 0.1
 
 
 @dataclass
@@ -56,18 +62,24 @@ class ServiceStatus:
     resident_bytes: int = 0
 
 
-def status(target: TargetOption = None) -> None:
+def status(
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Wait for everything to serve, at most this long.", min=0)
+    ] = 0.0,
+    target: TargetOption = None,
+) -> None:
     """Show the health of the services, their models, and what the store holds."""
     settings = command_settings()
     orchestrator = target or settings.target
+    targets = {
+        name: getattr(settings, f"{name}_target", "") or _neighbour(orchestrator, distance)
+        for distance, name in enumerate(SERVICES)
+    }
+    if wait:
+        _wait_until_all_serve(list(targets.values()), wait)
     with HealthProbe(orchestrator) as probe:
         found = [ServiceStatus("orchestrator", orchestrator, probe.look(_SECONDS))]
-    targets = {
-        name: getattr(settings, f"{name}_target") or _neighbour(orchestrator, distance)
-        for distance, name in enumerate(SERVICES)
-        if name != "orchestrator"
-    }
-    found += [look_at_model_service(name, address) for name, address in targets.items()]
+    found += [look_at_model_service(name, targets[name]) for name in SERVICES[1:]]
     output.print(titled("Services", services_table(found)))
     models = models_table(found)
     if models.row_count:
@@ -79,6 +91,16 @@ def status(target: TargetOption = None) -> None:
         nobody = all(one.health == "unreachable" for one in found)
         output.print("Start the mesh with [bold]marquee up[/]." if nobody else "[red]Not everything serves.[/]")
         raise typer.Exit(EXIT_FAILED)
+
+
+def _wait_until_all_serve(targets: list[str], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    probes = [HealthProbe(target) for target in targets]
+    with output.status("Waiting for everything to serve …"), contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(probe) for probe in probes]
+        while waiting and time.monotonic() < deadline:
+            waiting = [probe for probe in waiting if probe.look(_SECONDS) != "serving"]
+            time.sleep(_PAUSE_SECONDS if waiting else 0)
 
 
 def _neighbour(target: str, distance: int) -> str:

@@ -41,7 +41,7 @@ async def test_an_unknown_method_is_unimplemented(family: Family, service_of: Se
 async def test_good_calls_are_answered_right_in_the_middle_of_bad_ones(family: Family, service_of: ServiceOf) -> None:
     service = await service_of(family)
     good = family.cases.good
-    expected = [without_times(await service.reply(case.method, case.request)) for case in good]
+    expected = [without_times(await service.known_reply(case.method, case.request)) for case in good]
 
     async def abandon(method: str, request: Any) -> None:
         asking = asyncio.create_task(service.ask(method, request))
@@ -60,7 +60,6 @@ async def test_good_calls_are_answered_right_in_the_middle_of_bad_ones(family: F
         for case in good:
             await abandon(case.method, case.request)
 
-    first, second, *_ = await asyncio.gather(ask_good(), ask_good(), ask_bad(), ask_bad(), ask_abandoned())
-    assert first == expected
-    assert second == expected
+    answered, *_ = await asyncio.gather(ask_good(), ask_bad(), ask_bad(), ask_abandoned())
+    assert answered == expected
     await service.assert_alive()

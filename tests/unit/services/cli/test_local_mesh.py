@@ -17,6 +17,7 @@ import pytest
 from services.cli.local_mesh import SERVICES, LocalMesh, MeshNotReady
 from services.cli.ports import PortTaken, check_port, free_ports
 from services.cli.service_process import ServiceProcess
+from services.cli.signals import stop_signals_as_interrupts
 from tests.unit.services.cli.conftest import Run
 
 # Starts a mesh, says which processes it has, and waits to be killed.
@@ -166,24 +167,47 @@ def test_up_says_which_port_is_taken(run: Run, tmp_path: Path) -> None:
     assert "--port" in result.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_runs_until_it_is_stopped_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    base = four_free_ports()
+def test_up_mends_what_breaks_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    command = [sys.executable, "-m", "services.cli.main", "up", "--port", str(base), "--data", str(tmp_path), "--quiet"]
+    command = [sys.executable, "-m", "services.cli.main", "up", "--port", str(four_free_ports()), "--quiet"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=os.sep
+        [*command, "--data", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        cwd=os.sep,
     )
     assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if line.startswith("Ready"):
-            break
-    children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
-    process.send_signal(number)
+    said: list[str] = []
+
+    def read_until(words: str) -> None:
+        for line in process.stdout or ():
+            said.append(line)
+            if words in line:
+                return
+        pytest.fail("".join(said))
+
+    def children() -> list[psutil.Process]:
+        return psutil.Process(process.pid).children(recursive=True)
+
+    read_until("Ready")
+    before = {child.pid for child in children()}
+    assert len(before) == 4
+    next(child for child in children() if "services.classical.main" in child.cmdline()).kill()
+    read_until("classical was ended by signal 9")
+    read_until("classical: started again")
+    after = {child.pid for child in children()}
+    process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert process.returncode == 0, "".join(said) + rest
-    assert len(children) == 4
-    assert wait_until_gone(children, 1) == []
+    assert wait_until_gone([*before | after], 1) == []
     assert "Stopped; no process is left." in rest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_way_to_stop_looks_like_ctrl_c(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), stop_signals_as_interrupts():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from services.cli.ports import free_ports
@@ -22,6 +24,12 @@ def test_without_a_mesh_the_advice_is_to_start_one(run: Run) -> None:
     result = run("status", "--target", f"127.0.0.1:{port}")
     assert result.exit_code == 1
     assert "marquee up" in result.output
+
+
+def test_waiting_ends_when_the_time_is_over(run: Run, target: str) -> None:
+    start = time.monotonic()
+    assert run("status", "--wait", "0.5").exit_code == 1
+    assert 0.4 < time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(

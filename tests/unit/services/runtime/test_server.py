@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
-from services.runtime.server import AddressInUse, ServiceDefinition, ServiceServer
+from services.runtime.server import AddressInUse, ServiceDefinition
 from services.runtime.settings import ServiceSettings
 from tests.support.clients import health, outcome_of, reflected_services
 from tests.support.dummy_model import write_model
@@ -66,14 +66,15 @@ async def test_reflection_lists_every_service() -> None:
 
 async def test_a_taken_port_is_an_error_that_says_so() -> None:
     async with running(definition(), Settings()) as server:
-        second = ServiceServer(definition(), Settings(port=server.server.port))
         with pytest.raises(AddressInUse, match=f"cannot listen on {server.address}: the port is taken"):
-            await second.start()
+            async with running(definition(), Settings(port=server.server.port)):
+                pass
 
 
 async def test_an_address_of_another_machine_is_an_error_that_says_so() -> None:
     with pytest.raises(AddressInUse, match=r"192\.0\.2\.1:0: .* not this machine's"):
-        await ServiceServer(definition(), Settings(host="192.0.2.1")).start()
+        async with running(definition(), Settings(host="192.0.2.1")):
+            pass
 
 
 @pytest.mark.parametrize("limit", [1 << 10, 1 << 30])
