@@ -26,7 +26,7 @@ from services.cli.train import print_run, run_training
 USER = "367"
 """A real person of the data set, whose taste nobody can miss."""
 _SIMILAR_TO = "185"  # Psycho
-_LIKED = "28"  # Apollo 13: quite another kind of film
+_LIKED = "50"  # Star Wars: quite another kind of film
 _MEASURED_CALLS = 200
 _RECOVERY_SECONDS = 30.0
 
@@ -63,7 +63,10 @@ class Demo:
         data = import_movielens(self.client)
         self.seconds["import MovieLens-100K"] = time.monotonic() - start
         self.users = sorted({event.user_id for event in data.events}, key=int)
-        _chapter("New titles", "Nobody has watched them. Text and vision models read description and cover instead.")
+        _chapter(
+            "New titles",
+            "Nobody has watched them: models read their words and look at their covers instead.",
+        )
         if not PICTURES.exists():
             output.print("[yellow]without covers:[/] the photographs come with the repository, not with the package")
         self._add(NEW_TITLES)
@@ -177,7 +180,7 @@ class Demo:
         table = plain_table()
         table.add_column("new title", style="bold")
         table.add_column("cover", style="dim")
-        table.add_column("what the vision model saw, of 1,000 things it knows", style="magenta")
+        table.add_column("what the vision model saw", style="magenta")
         for title in titles:
             labels = self.client.get_item(title.item_id).picture_labels[:3]
             table.add_row(title.title, title.picture, escape(", ".join(labels)))

@@ -49,10 +49,13 @@ class MarqueeCommands(TyperGroup):
             marquee_client.MarqueeError,
             CommandFailed,
             MeshNotReady,
+            OSError,
             DirectoryInUse,
             PortTaken,
             SourceUnavailable,
         ) as error:
+            if isinstance(error, BrokenPipeError):  # whoever reads our output has seen enough
+                raise
             message, advice, exit_code = explain(error)
             errors.print(f"[bold red]{escape(message)}[/]")
             if advice:
@@ -69,6 +72,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
             return _explain_refusal(error)
         case DirectoryInUse():
             return str(error), "Stop the other mesh, or choose another folder with --data.", EXIT_FAILED
+        case OSError() if error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror, "", EXIT_FAILED
         case PortTaken():
             return str(error), "Stop what uses it, or choose other ports with --port.", EXIT_FAILED
     return str(error), "", EXIT_FAILED

@@ -32,11 +32,19 @@ def check_port(host: str, port: int, service: str) -> None:
             raise PortTaken(f"port {port} of the {service} service is taken{_owner(port)}") from error
 
 
-def _owner(port: int) -> str:
+def listening_process(port: int) -> psutil.Process | None:
+    """Return the process of this machine that listens on a port; None where nobody does or it may not be known."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
+                return psutil.Process(connection.pid)
     except psutil.Error:
         pass
+    return None
+
+
+def _owner(port: int) -> str:
+    process = listening_process(port)
+    with contextlib.suppress(psutil.Error):
+        return f" by process {process.pid} ({process.name()})" if process is not None else ""
     return ""

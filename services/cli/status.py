@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import grpc
+import psutil
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +21,7 @@ from services.cli.console import output
 from services.cli.failures import EXIT_FAILED
 from services.cli.health import Health, HealthProbe
 from services.cli.local_mesh import SERVICES
+from services.cli.ports import listening_process
 from services.cli.settings import TargetOption, command_settings
 from services.cli.tables import megabytes, plain_table, titled
 
@@ -79,6 +81,7 @@ def status(
         _wait_until_all_serve(list(targets.values()), wait)
     with HealthProbe(orchestrator) as probe:
         found = [ServiceStatus("orchestrator", orchestrator, probe.look(_SECONDS))]
+    found[0].resident_bytes = _resident_bytes(orchestrator)
     found += [look_at_model_service(name, targets[name]) for name in SERVICES[1:]]
     output.print(titled("Services", services_table(found)))
     models = models_table(found)
@@ -101,6 +104,17 @@ def _wait_until_all_serve(targets: list[str], seconds: float) -> None:
         while waiting and time.monotonic() < deadline:
             waiting = [probe for probe in waiting if probe.look(_SECONDS) != "serving"]
             time.sleep(_PAUSE_SECONDS if waiting else 0)
+
+
+def _resident_bytes(target: str) -> int:
+    """Return the memory of a service on this machine that does not report it itself; 0 for one elsewhere."""
+    host, _, port = target.rpartition(":")
+    if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdigit():
+        return 0
+    process = listening_process(int(port))
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_info().rss) if process is not None else 0
+    return 0
 
 
 def _neighbour(target: str, distance: int) -> str:

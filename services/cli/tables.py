@@ -13,7 +13,10 @@ from rich.text import Text
 
 from marquee.common.v1 import report_pb2
 from marquee.entertainment.v1.recommendation_service_pb2 import REASON_KIND_HISTORY_ITEM, Reason, RecommendedItem
+from services.cli.console import output
 
+_WIDE = 110
+"""Characters a line that leave room for a column of sentences."""
 _OUTCOMES: dict[int, str] = {
     report_pb2.STEP_OUTCOME_OK: "[green]ok[/]",
     report_pb2.STEP_OUTCOME_SKIPPED: "[dim]skipped[/]",
@@ -30,7 +33,7 @@ def plain_table() -> Table:
 def titled(title: str, table: Table, *notes: str) -> Group:
     """Return a table under a heading, with notes below it in markup; none of them makes the table wider or narrower."""
     above = [Text(title, style="bold")] if title else []
-    return Group(*above, table, *(Padding(Text.from_markup(note, style="dim"), (0, 2)) for note in notes))
+    return Group(*above, table, *(Padding(Text.from_markup(note, style="dim"), (0, 2), expand=False) for note in notes))
 
 
 def items_table(
@@ -44,22 +47,25 @@ def items_table(
         explain: show why each item is there.
         marks: markup to show before the title of an item, by item id.
     """
+    explain = explain and any(item.reasons for item in items)
+    beside = explain and output.width >= _WIDE  # else the reasons go below the title
     table = plain_table()
     table.add_column("#", justify="right", style="dim")
     if marks is not None:
         table.add_column("")
-    table.add_column("title", style="bold", overflow="fold", min_width=20)
+    table.add_column("title", overflow="fold", min_width=20)
     table.add_column("tags", style="cyan", overflow="fold", min_width=10)
     table.add_column("score", justify="right")
-    explain = explain and any(item.reasons for item in items)
-    if explain:
+    if beside:
         table.add_column("why", overflow="fold", ratio=1)
     for rank, item in enumerate(items, 1):
-        row = [str(rank), escape(item.title), escape(", ".join(item.tags)), f"{item.score:.3f}"]
+        name, reasons = f"[bold]{escape(item.title)}[/]", escape(why(item.reasons)) if explain else ""
+        below = f"\n[dim]{reasons}[/]" if reasons and not beside else ""
+        row = [str(rank), name + below, escape(", ".join(item.tags)), f"{item.score:.3f}"]
         if marks is not None:
             row.insert(1, marks.get(item.item_id, ""))
-        if explain:
-            row.append(escape(why(item.reasons)))
+        if beside:
+            row.append(reasons)
         table.add_row(*row)
     return titled(title, table)
 
@@ -81,29 +87,28 @@ def steps_table(steps: Iterable[report_pb2.StepReport], total_milliseconds: floa
         total_milliseconds: duration of the whole call as its caller saw it.
         note: what to know about that duration.
     """
+    wide = output.width >= _WIDE  # else what ran is said below the table
     table = plain_table()
     for name in ("step", "service"):
         table.add_column(name, no_wrap=True)
-    for name in ("model", "version"):
+    for name in ("model", "version") if wide else ():
         table.add_column(name, overflow="fold")
-    table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
+    for name in ("ms", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     notes = []
     for one in steps:
-        table.add_row(
-            escape(one.step),
-            one.service,
-            escape(one.model.replace("+", " + ")),
-            escape(one.version),
-            f"{one.milliseconds:.1f}",
-            f"{one.milliseconds / max(total_milliseconds, 1e-9):.0%}",
-            _OUTCOMES.get(one.outcome, "?"),
-        )
+        model = one.model.replace("+", " + ")
+        share = f"{one.milliseconds / max(total_milliseconds, 1e-9):.0%}"
+        models = (escape(model), escape(one.version)) if wide else ()
+        figures = (f"{one.milliseconds:.1f}", share, _OUTCOMES.get(one.outcome, "?"))
+        table.add_row(escape(one.step), one.service, *models, *figures)
+        if model and not wide:
+            notes.append(f"{escape(one.step)}: {escape(model)} of {escape(one.version)}")
         if one.detail:
             notes.append(f"{escape(one.step)}: {escape(one.detail)}")
     table.add_section()
-    table.add_row("[bold]whole call[/]", "", "", "", f"[bold]{total_milliseconds:.1f}[/]", "", "")
+    table.add_row("whole call", "", *(("", "") if wide else ()), f"{total_milliseconds:.1f}", "", "", style="bold")
     return titled("How it was made", table, *notes, *([f"whole call: {escape(note)}"] if note else []))
 
 

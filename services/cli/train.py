@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from marquee_client import MarqueeClient
@@ -45,8 +47,9 @@ def train(
 ) -> None:
     """Fit the recommenders on everything stored, write a bundle, let it serve."""
     with connected(target) as client:
-        print_run(run_training(client, bundles or DataSettings().data_directory / "bundles", evaluate=evaluate))
-    output.print("Next: [bold]marquee recommend 196[/]")
+        run = run_training(client, bundles or DataSettings().data_directory / "bundles", evaluate=evaluate)
+    print_run(run)
+    output.print(f"Next: [bold]marquee recommend {escape(shlex.quote(run.user_id))}[/]")
 
 
 def run_training(client: MarqueeClient, bundles: Path, *, evaluate: bool = False) -> TrainingRun:

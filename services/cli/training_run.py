@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import itertools
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +23,8 @@ from services.classical.training.dataset import Event, Interactions
 from services.classical.training.evaluation import quality
 from services.classical.training.leave_one_out import measure
 from services.classical.training.options import FitOptions
-from services.cli.console import stage
+from services.classical.training.parity import BundleParityError
+from services.cli.console import Stage, stage
 from services.cli.failures import CommandFailed
 
 ValueT = TypeVar("ValueT")
@@ -40,6 +43,7 @@ class TrainingRun:
         previous_version: bundle that served before; empty when there was none.
         steps: what each service did to load the bundle.
         held_out: (HR@10, NDCG@10) on each user's newest event, which the fit did not see; empty unless asked for.
+        user_id: somebody whose events were fitted on.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -47,6 +51,7 @@ class TrainingRun:
     previous_version: str = ""
     steps: list[StepReport] = field(default_factory=list)
     held_out: dict[str, tuple[float, float]] = field(default_factory=dict)
+    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,25 +76,10 @@ def train_and_activate(client: MarqueeClient, bundles: Path, *, evaluate: bool =
     """
     run = TrainingRun()
     data = _read(client, run)
+    run.user_id = data.interactions.user_ids[0]
     version = _new_version(bundles)
     with stage("Fit the recommenders", percent=True) as work:
-
-        def report(part: str, share: float) -> None:
-            work.say(part)
-            work.advance(max(0, round(share * 100) - work.done))
-
-        try:
-            run.manifest = fit_bundle(
-                data.interactions,
-                bundles,
-                tenant=TENANT,
-                version=version,
-                content=data.content,
-                item_tags=data.tags,
-                progress=report,
-            )
-        except ValueError as error:
-            raise CommandFailed(f"cannot fit: {error}") from error
+        run.manifest = _fit(data, bundles, version, work)
         work.note = ", ".join(one["name"] for one in run.manifest["scorers"]) + ", ranker"
     run.seconds["fit and write the bundle"] = work.seconds
     if evaluate:
@@ -104,6 +94,36 @@ def train_and_activate(client: MarqueeClient, bundles: Path, *, evaluate: bool =
     run.seconds["load into the services"] = work.seconds
     run.previous_version, run.steps = activated.previous_version, list(activated.steps)
     return run
+
+
+def _fit(data: TrainingData, bundles: Path, version: str, work: Stage) -> dict[str, Any]:
+    """Fit and write the bundle in a thread, so that Ctrl-C need not wait for its end; returns the manifest."""
+    stopping = threading.Event()
+
+    def report(part: str, share: float) -> None:
+        if stopping.is_set():
+            raise InterruptedError
+        work.say(part)
+        work.advance(max(0, round(share * 100) - work.done))
+
+    with ThreadPoolExecutor(1) as pool:
+        fit = pool.submit(
+            fit_bundle,
+            data.interactions,
+            bundles,
+            tenant=TENANT,
+            version=version,
+            content=data.content,
+            item_tags=data.tags,
+            progress=report,
+        )
+        try:
+            return fit.result()
+        except KeyboardInterrupt:
+            stopping.set()
+            raise
+        except (BundleParityError, ValueError) as error:
+            raise CommandFailed(f"cannot fit: {error}") from error
 
 
 def training_data(items: Iterable[ExportedItem], events: Sequence[Event]) -> TrainingData:

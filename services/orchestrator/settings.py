@@ -57,7 +57,7 @@ class OrchestratorSettings(ServiceSettings):
         description="How often to make sure that every model service has the serving bundle loaded.",
     )
     history_limit: int = Field(
-        default=200, ge=1, le=1000, description="Newest events of a user that recommendation looks at."
+        default=100, ge=1, le=1000, description="Newest events of a user that recommendation looks at."
     )
     statistics_refresh_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often popularity is read again from the store."

@@ -15,7 +15,7 @@ from tests.support.dummy_model import IR_VERSION, OPSET
 
 NAME = "dummy-colours"
 LABELS = ("red", "green", "blue")
-SIDE = 224
+SIDE = 32
 
 
 def write_image_model(root: Path, name: str = NAME, **manifest: Any) -> Path:
@@ -34,6 +34,7 @@ def write_image_model(root: Path, name: str = NAME, **manifest: Any) -> Path:
         ],
         "batching": {"max_batch": 2, "cost_unit": "pixels"},
         "placement": {"prepare": "thread"},
+        "limits": {"side": SIDE, "resize_side": SIDE + 4},
         "labels": "labels.txt",
         "golden": {"tolerance": {"CPUExecutionProvider": {"max_difference": 0.001}}},
         **manifest,
@@ -44,7 +45,7 @@ def write_image_model(root: Path, name: str = NAME, **manifest: Any) -> Path:
 
 
 def colour_graph() -> onnx.ModelProto:
-    """Return the graph: uint8[B, 224, 224, 3] in; probabilities float32[B, 3] and unit vectors float32[B, 3] out."""
+    """Return the graph: uint8[B, 32, 32, 3] in; probabilities float32[B, 3] and unit vectors float32[B, 3] out."""
     nodes = [
         helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["values"], ["means"], axes=[1, 2], keepdims=0),

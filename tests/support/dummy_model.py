@@ -25,7 +25,7 @@ from services.runtime.training.publish import publish_version
 
 NAME = "dummy-vectors"
 VERSION = "1"
-TASK = "word-embedding"
+TASK = "word-vectors"
 DIMENSIONS = 8
 MAX_TOKENS = 16
 WORDS = ("[UNK]", "alien", "cowboy", "detective", "dragon", "ghost", "heist", "love", "robot", "space", "war")

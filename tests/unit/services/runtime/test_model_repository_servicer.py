@@ -35,7 +35,7 @@ async def test_models_are_listed_by_name_with_what_a_person_asks(stub: Stub) -> 
     reply = await stub.ListModels(pb.ListModelsRequest())
     assert [(model.name, model.version) for model in reply.models] == [("a-vectors", "2"), ("b-vectors", "1")]
     first = reply.models[0]
-    assert (first.task, first.state, first.reason) == ("word-embedding", pb.MODEL_STATE_READY, "")
+    assert (first.task, first.state, first.reason) == ("word-vectors", pb.MODEL_STATE_READY, "")
     assert first.execution_provider == "CPUExecutionProvider"
     assert first.size_bytes > 1_000
     assert first.load_milliseconds >= 0

@@ -103,7 +103,7 @@ async def test_a_model_without_a_working_pipeline_is_refused_like_a_corrupt_one(
         assert (await embed(server.channel)).code is grpc.StatusCode.OK
         assert (await embed(server.channel, "no-tokenizer")).code is grpc.StatusCode.UNAVAILABLE
     assert state == "MODEL_STATE_FAILED"
-    assert reason == "no-tokenizer/1: the word-embedding pipeline cannot be made; the service's log says why"
+    assert reason == "no-tokenizer/1: the word-vectors pipeline cannot be made; the service's log says why"
 
 
 async def test_an_empty_repository_is_not_ready_but_answers(models: Path) -> None:

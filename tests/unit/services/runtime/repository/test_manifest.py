@@ -16,7 +16,7 @@ Change = Callable[[dict[str, Any]], object]
 def test_everything_is_read(models: Path) -> None:
     folder = write_model(models, placement={"prepare": "thread", "run": "inline", "finish": "inline"})
     manifest = read_manifest(folder)
-    assert (manifest.name, manifest.version, manifest.task) == ("dummy-vectors", "1", "word-embedding")
+    assert (manifest.name, manifest.version, manifest.task) == ("dummy-vectors", "1", "word-vectors")
     assert manifest.required
     assert manifest.inputs[0].name == "input_ids"
     assert manifest.outputs[0].shape == [-1, 8]

@@ -46,7 +46,7 @@ def test_a_refused_model_keeps_its_reason_and_the_others_serve(models: Path) -> 
     assert repository.model("good").manifest.name == "good"
     assert repository.versions["bad"].model is None
     assert "model.onnx is corrupt" in repository.versions["bad"].reason
-    assert repository.versions["bad"].task == "word-embedding"
+    assert repository.versions["bad"].task == "word-vectors"
     assert repository.missing_required() == [repository.versions["bad"].reason]
     with pytest.raises(Unavailable, match="model bad 1 does not serve") as refused:
         repository.model("bad")

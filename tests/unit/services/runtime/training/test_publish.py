@@ -14,7 +14,7 @@ from tests.support.dummy_model import tokenizer_file, word_mean_graph
 MANIFEST: dict[str, Any] = {
     "name": "dummy",
     "version": "1",
-    "task": "word-embedding",
+    "task": "word-vectors",
     "description": "For tests.",
     "license": "Apache-2.0",
     "source": "the tests",
