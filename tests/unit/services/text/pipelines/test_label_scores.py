@@ -16,9 +16,11 @@ def test_labels_come_best_first_with_their_cosines() -> None:
 
 
 def test_equal_scores_keep_the_callers_order() -> None:
-    vectors = numpy.array([[1, 0]] + [[1, 0]] * 5, numpy.float32)
-    (result,) = classify(vectors, ["e", "d", "c", "b", "a"], top_count=4)
-    assert [one.label for one in result.labels] == ["e", "d", "c", "b"]
+    labels = [f"label-{number}" for number in range(100)]
+    scores = [number % 3 / 2 for number in range(100)]
+    vectors = numpy.array([[1, 0], *([score, 0] for score in scores)], numpy.float32)
+    (result,) = classify(vectors, labels, top_count=100)
+    assert [one.label for one in result.labels] == [*labels[2::3], *labels[1::3], *labels[0::3]]
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 3), (2, 2), (3, 3), (2**31 - 1, 3)])

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy
 import pytest
+from tokenizers import Tokenizer
 
 from services.runtime.engine import CPU
 from services.runtime.pipeline import Place, Prepared
 from services.runtime.repository.loader import load_version
 from services.text.pipelines.text_vectors import TextVectorPipeline, TextVectors, TokenBatch
-from tests.support.dummy_model import DIMENSIONS, MAX_TOKENS, write_model
+from tests.support.dummy_model import DIMENSIONS, MAX_TOKENS, replace_file, write_model
 
 TEXTS = ["space war", "love", "a b c d e", "dragon", "ghost heist", "alien robot love"]
 
@@ -60,6 +61,16 @@ def test_tokens_are_counted_and_cut_at_the_models_limit(models: Path) -> None:
     found = answer(pipeline(models), ["love " * (MAX_TOKENS + 5), "space war", "love " * MAX_TOKENS])
     assert found.token_count == MAX_TOKENS + 2 + MAX_TOKENS
     assert found.truncated_count == 1
+
+
+def test_padding_that_a_published_tokeniser_asks_for_is_left_out(models: Path) -> None:
+    folder = write_model(models)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding(length=MAX_TOKENS)
+    replace_file(folder, "tokenizer.json", tokenizer.to_str().encode())
+    padded = TextVectorPipeline(load_version(folder, CPU))
+    assert lengths(padded.prepare(["space war", "love"])) == [[1, 2]]
+    assert answer(padded, ["space war"]).token_count == 2
 
 
 def test_a_text_without_a_token_gets_a_finite_vector(models: Path) -> None:
