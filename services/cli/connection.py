@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from marquee_client import MarqueeClient, Unavailable
 from services.cli.failures import EXIT_NO_MESH, CommandFailed
+from services.cli.health import listens
 from services.cli.settings import command_settings
 
 
@@ -19,14 +20,17 @@ def connected(target: str | None = None) -> Iterator[MarqueeClient]:
     """
     settings = command_settings()
     address = target or settings.target
+    nobody = CommandFailed(
+        f"no orchestrator at {address}: start one with `marquee up`",
+        "Another address can be named with --target or MARQUEE_TARGET.",
+        EXIT_NO_MESH,
+    )
+    if not listens(address, settings.timeout):  # at once, without the client's patience
+        raise nobody
     with MarqueeClient(address, timeout=settings.timeout) as client:
         try:
             yield client
         except Unavailable as error:
             if error.reason:  # a Marquee service said so
                 raise
-            raise CommandFailed(
-                f"no orchestrator at {address}: start one with `marquee up`",
-                "Another address can be named with --target or MARQUEE_TARGET.",
-                EXIT_NO_MESH,
-            ) from error
+            raise nobody from error

@@ -40,7 +40,7 @@ def demo(
     begin = time.monotonic()
     with stop_signals_as_interrupts():
         try:
-            with LocalMesh(directory, _port(), fresh=True) as mesh:
+            with LocalMesh(directory, _usual_port() if keep else 0, fresh=True) as mesh:
                 output.rule("[bold]Four services start", align="left")
                 show_start(mesh)
                 with MarqueeClient(mesh.addresses["orchestrator"]) as client:
@@ -64,8 +64,8 @@ def demo(
                 raise typer.Exit(130) from None
 
 
-def _port() -> int:
-    """Return the usual port when it and its neighbours are free, else 0: any free ports."""
+def _usual_port() -> int:
+    """Return the port that other commands expect when it and its neighbours are free, else 0: any free ports."""
     try:
         for number, name in enumerate(SERVICES, DEFAULT_PORT):
             check_port("127.0.0.1", number, name)

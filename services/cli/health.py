@@ -40,7 +40,7 @@ class HealthProbe:
     def look(self, seconds: float = 0.5) -> Health:
         """Return the health of the whole process, after `seconds` at the latest."""
         # gRPC waits 100 ms and more between attempts to connect; looking whether anybody listens costs microseconds.
-        if self._channel is None and not _listens(self._address, seconds):
+        if self._channel is None and not listens(self._address, seconds):
             return "unreachable"
         if self._channel is None:
             self._channel = grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -53,9 +53,11 @@ class HealthProbe:
         return "serving" if status == health_pb2.HealthCheckResponse.SERVING else "not serving"
 
 
-def _listens(address: str, seconds: float) -> bool:
+def listens(address: str, seconds: float) -> bool:
+    """Tell whether anybody accepts connections at a `host:port`; True for other gRPC targets, which may be anything."""
     host, _, port = address.rpartition(":")
-    if not port.isdigit():  # dns:///name and the like: only gRPC knows how to find them
+    is_plain = port.isdigit() and "/" not in host and (":" not in host or host.startswith("["))
+    if not is_plain:  # dns:///name and the like: only gRPC knows how to find them
         return True
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):

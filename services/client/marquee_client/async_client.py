@@ -39,7 +39,7 @@ class AsyncMarqueeClient:
     Make it inside the running event loop that uses it.
 
     Every method raises a `MarqueeError`. Calls that are safe to repeat are repeated while the orchestrator is
-    unavailable, for about a second.
+    unavailable, for a second or two.
 
     Args:
         target: gRPC target of the orchestrator, for example "127.0.0.1:50060" or "dns:///orchestrator:50060".

@@ -6,7 +6,7 @@ import json
 
 _ENTERTAINMENT = "marquee.entertainment.v1"
 _RETRY_POLICY = {
-    "maxAttempts": 4,
+    "maxAttempts": 5,
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
@@ -48,7 +48,8 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    # Shorter than the retries together, so that the first call after a restart of the orchestrator succeeds.
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
     # A peer that vanished without closing its connection is noticed.

@@ -35,7 +35,7 @@ class MarqueeClient:
     """Calls the orchestrator of a Marquee mesh. Threads may share one client.
 
     Every method raises a `MarqueeError`. Calls that are safe to repeat are repeated while the orchestrator is
-    unavailable, for about a second.
+    unavailable, for a second or two.
 
     Args:
         target: gRPC target of the orchestrator, for example "127.0.0.1:50060" or "dns:///orchestrator:50060".

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,12 +31,14 @@ class CannedServer:
         calls: (method, request, metadata, seconds left) of every call.
         failures: errors to answer with, one a call, first first.
         delay_seconds: time before each answer.
+        stop: ends the server early.
     """
 
     target: str = ""
     calls: list[tuple[str, Any, dict[str, str | bytes], float | None]] = field(default_factory=list)
     failures: list[ServiceError | grpc.StatusCode] = field(default_factory=list)
     delay_seconds: float = 0.0
+    stop: Callable[[], object] = lambda: None
 
     def methods(self) -> list[str]:
         return [method for method, *_ in self.calls]
@@ -147,15 +149,17 @@ def _classes(canned: CannedServer) -> list[tuple[Any, Any]]:
 
 
 @contextmanager
-def running_server() -> Iterator[CannedServer]:
+def running_server(port: int = 0) -> Iterator[CannedServer]:
     canned = CannedServer()
     running = grpc.server(futures.ThreadPoolExecutor(4))
     for servicer, add in _classes(canned):
         add(servicer, running)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), running)
-    canned.target = f"127.0.0.1:{running.add_insecure_port('127.0.0.1:0')}"
+    port = running.add_insecure_port(f"127.0.0.1:{port}")
+    canned.target = f"127.0.0.1:{port}"
+    canned.stop = lambda: running.stop(0).wait()
     running.start()
     try:
         yield canned
     finally:
-        running.stop(0)
+        canned.stop()

@@ -12,7 +12,7 @@ from marquee.entertainment.v1.catalog_service_pb2 import Item
 from marquee.entertainment.v1.event_service_pb2 import EVENT_KIND_LIKE, Event
 from marquee_client import MarqueeClient
 from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
-from tests.unit.services.client.canned import CannedServer
+from tests.unit.services.client.canned import CannedServer, running_server
 
 
 def test_recommend_sends_the_options_and_returns_the_message(server: CannedServer) -> None:
@@ -118,6 +118,16 @@ def test_nobody_listening_is_unavailable_without_a_reason() -> None:
     assert caught.value.reason == ""
     assert caught.value.request_id
     assert time.monotonic() - start < 5
+
+
+def test_the_first_call_after_a_restart_succeeds() -> None:
+    with running_server() as before, MarqueeClient(before.target) as client:
+        client.serving_bundle()
+        port = int(before.target.rpartition(":")[2])
+        before.stop()
+        time.sleep(3)  # long enough for the pauses between attempts to connect to have grown
+        with running_server(port):
+            assert client.recommend("196").items
 
 
 def test_a_passed_deadline_is_deadline_exceeded(server: CannedServer) -> None:

@@ -137,9 +137,9 @@ class TestDeadline:
         await caller.scripted(seconds=7)
         await caller.scripted(seconds=None)
         assert seen[0] is not None
-        assert 0 < seen[0] <= 7
+        assert 5 < seen[0] < 8, "the transport rounds deadlines up a little"
         assert seen[1] is not None, "a caller without a deadline gets the default one"
-        assert 7 < seen[1] <= 30
+        assert 20 < seen[1] <= 30
 
     async def test_the_default_ends_calls_that_set_none(self, models: Path) -> None:
         write_model(models)
