@@ -83,7 +83,7 @@ def bad_calls() -> list[BadCall]:
             rank(["x" * (MESSAGE_LIMIT * 2 + 1)]),
             grpc.StatusCode.RESOURCE_EXHAUSTED,
         ),
-        BadCall("a passed deadline", RANK, rank(), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=0),
+        BadCall("a passed deadline", RANK, rank(), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=-1),
     ]
 
 

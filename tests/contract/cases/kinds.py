@@ -62,7 +62,7 @@ class BadCall:
     Attributes:
         request: a message, or bytes that no client library would send.
         field: field that the details must name; empty when there is none to name.
-        seconds: deadline of the call.
+        seconds: deadline of the call; negative is one that has passed (zero is rounded up on its way).
     """
 
     name: str

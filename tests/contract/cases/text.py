@@ -90,7 +90,7 @@ def embedding_bad_calls(method: str = EMBED, most: int = 256, longest: int = 10_
             embed(["x" * (MESSAGE_LIMIT * 2 + 1)]),
             grpc.StatusCode.RESOURCE_EXHAUSTED,
         ),
-        BadCall("a passed deadline", method, embed(["a"]), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=0),
+        BadCall("a passed deadline", method, embed(["a"]), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=-1),
         BadCall(
             "a deadline that passes at work",
             method,

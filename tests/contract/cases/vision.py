@@ -154,7 +154,7 @@ def cases() -> Cases:
             classify([bytes(MESSAGE_LIMIT * 2 + 1)]),
             grpc.StatusCode.RESOURCE_EXHAUSTED,
         ),
-        BadCall("a passed deadline", CLASSIFY, classify([CAT]), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=0),
+        BadCall("a passed deadline", CLASSIFY, classify([CAT]), grpc.StatusCode.DEADLINE_EXCEEDED, seconds=-1),
         BadCall(
             "a deadline that passes at work",
             CLASSIFY,
