@@ -27,7 +27,7 @@ REPOSITORY = LOCKS.parents[1]
 OLDEST_PYTHON = "3.11"
 
 SERVICES = ("text", "vision", "classical", "orchestrator")
-DEMO = (*SERVICES, "cli", "fit", "cpu", "build")
+DEMO = (*SERVICES, "cli", "fit", "load", "cpu", "build")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Lock:
 
 # The first one decides the versions of the others.
 LOCK_FILES = (
-    Lock("test", (*DEMO, "test", "lint")),
+    Lock("test", (*DEMO, "locust", "test", "lint")),
     Lock("demo", DEMO),
     Lock("text-cpu", ("text", "cpu")),
     Lock("text-gpu", ("text", "gpu")),
