@@ -1,4 +1,6 @@
-"""The data plane: executes pipelines where their placement says, drops work nobody waits for, and measures."""
+"""The data plane: executes pipelines where their placement says, batches what may share a run, refuses what cannot be
+done in time, drops work nobody waits for, and measures.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from services.runtime.engine import EnginePool
-from services.runtime.pipeline import Pipeline, Place
-from services.runtime.request_context import RequestContext, current_request
+from services.runtime.batching.admission import Admission
+from services.runtime.batching.engines import EnginePool
+from services.runtime.batching.lane import Lane, LaneMetrics, ModelIdentity
+from services.runtime.batching.scheduler import Scheduler
+from services.runtime.batching.work import UNSHARED, Ticket, Work
+from services.runtime.errors import Unavailable
+from services.runtime.pipeline import Pipeline, Place, Prepared
+from services.runtime.request_context import Priority, RequestContext, current_request
+from services.runtime.response_cache import ResponseCache, entry_key
 
 RequestT = TypeVar("RequestT")
 BatchT = TypeVar("BatchT")
@@ -20,90 +28,272 @@ OutputT = TypeVar("OutputT")
 ReplyT = TypeVar("ReplyT")
 ResultT = TypeVar("ResultT")
 
+# Work that would keep the event loop from all other calls for longer than this goes to an engine, whatever the
+# placement says.
+_LONGEST_INLINE_SECONDS = 0.001
+_UNNAMED = ModelIdentity("unnamed", "")
 
-@dataclass(frozen=True)
+
+class Usage(Protocol):
+    """Where each tenant's use of the models is counted."""
+
+    def add(self, tenant: str, model: str, version: str, unit: str, amount: int, compute_seconds: float) -> None:
+        """Count one answered request."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Where the time of one request went, in microseconds."""
 
     queue_microseconds: int
     """From arrival to the start of the first model run."""
     compute_microseconds: int
-    """Sum over the model runs."""
+    """Sum over the model runs; a run that was shared counts whole."""
+    cached: bool = False
+    """Whether the answer came from the response cache and no model ran."""
+    batch_rows: int = 0
+    """Rows of the largest run that the request was part of, those of other requests included."""
+    prepare_microseconds: int = 0
+    """Time its input was prepared."""
+    finish_microseconds: int = 0
+    """Time its reply was put together."""
 
 
-@dataclass
-class _Run:
-    start: float
-    seconds: float
+_CACHED = Timings(0, 0, cached=True)
 
 
 class DataPlane:
-    """Executes requests through pipelines on this process's engines."""
+    """Executes requests through pipelines on this process's engines.
 
-    def __init__(self, engines: int) -> None:
-        self._engines = EnginePool(engines)
+    Args:
+        engines: model runs that may go on at the same time.
+        maximum_requests: requests admitted at the same time.
+        maximum_wait_seconds: longest estimated wait for an engine; more is refused.
+        cache_bytes: size of the response cache; 0 for none.
+        metrics: returns where a model version's work is counted; None counts nothing.
+        usage: where the tenants' use is counted; None counts nothing.
+    """
+
+    def __init__(
+        self,
+        engines: int,
+        maximum_requests: int = 4096,
+        maximum_wait_seconds: float = 1.0,
+        cache_bytes: int = 0,
+        metrics: Callable[[str, str], LaneMetrics] | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        self._scheduler = Scheduler(engines)
+        self._engines = EnginePool(engines, self._scheduler)
+        self._admission = Admission(engines, maximum_requests, maximum_wait_seconds)
         self._preparation = ThreadPoolExecutor(engines, thread_name_prefix="prepare")
+        self._cache = ResponseCache(cache_bytes) if cache_bytes else None
+        self._metrics = metrics
+        self._usage = usage
+        self._closed = False
 
     @property
     def engines(self) -> int:
         """Number of model runs that may go on at the same time."""
         return self._engines.engines
 
+    @property
+    def admitted_requests(self) -> int:
+        """Number of requests that wait for an engine or run."""
+        return self._admission.requests
+
+    @property
+    def cache_size(self) -> tuple[int, int]:
+        """Bytes and number of the response cache's entries."""
+        return self._cache.size if self._cache else (0, 0)
+
+    def busy_since(self) -> Sequence[float | None]:
+        """Return for each engine the moment on the monotonic clock when its run began, None for an idle one."""
+        return self._engines.busy_since()
+
+    def queued(self) -> dict[ModelIdentity, tuple[int, int]]:
+        """Return rows and cost that wait, by the model version they wait for."""
+        return self._scheduler.queued()
+
     async def infer(
-        self, pipeline: Pipeline[RequestT, BatchT, OutputT, ReplyT], request: RequestT
+        self,
+        pipeline: Pipeline[RequestT, BatchT, OutputT, ReplyT],
+        request: RequestT,
+        *,
+        model: ModelIdentity | None = None,
+        cache_key: Callable[[], bytes] | None = None,
+        priority: Priority | None = None,
     ) -> tuple[ReplyT, Timings]:
         """Return the pipeline's reply to `request` and where the time went.
 
+        Args:
+            pipeline: what answers.
+            request: the pipeline's request.
+            model: model version under which the work is counted; taken from the pipeline's first request.
+            cache_key: makes the canonical bytes of the options and the input, for a pipeline whose answers may be
+                kept; replies must then not be changed. Only asked when there is a cache.
+            priority: how urgent it is; the call's own when None.
+
         Raises:
-            ServiceError: the input is bad, or the deadline passed before the work was done.
+            ServiceError: the input is bad, the deadline passed before the work was done, or the service is overloaded.
         """
         call = current_request()
-        placement = pipeline.placement
-        prepared = await self._place(pipeline.place_of_prepare(request), lambda: pipeline.prepare(request))
-        call.check_deadline()
-        runs: list[_Run] = []
-
-        def run(batch: BatchT) -> OutputT:
-            return _measured(lambda: pipeline.run(batch), call, runs)
-
-        if placement.run is Place.INLINE or len(prepared.batches) == 1:
-            outputs: Sequence[OutputT] = [
-                await self._place(placement.run, lambda batch=batch: run(batch))  # type: ignore[misc]
-                for batch in prepared.batches
-            ]
+        lane = pipeline.lane or self._open_lane(pipeline, model)
+        place = pipeline.place_of_prepare(request)
+        inline = place is Place.INLINE and pipeline.placement.run is Place.INLINE
+        key = None
+        if self._cache is not None and cache_key is not None:
+            key = entry_key(call.tenant, lane.identity, type(pipeline).__name__, cache_key())
+            kept = self._cache.get(key)
+            if lane.metrics is not None:
+                lane.metrics.cached(kept is not None)
+            if kept is not None:
+                self._count(call, lane, pipeline.cost_unit, 0, 0.0)
+                return kept, _CACHED
+        if inline:
+            begin = time.monotonic()
+            prepared = pipeline.prepare(request)
+            if prepared.cost * lane.seconds_per_cost <= _LONGEST_INLINE_SECONDS:
+                reply, timings = self._run_inline(call, lane, pipeline, prepared, begin)
+            else:
+                reply, timings = await self._run_admitted(call, lane, pipeline, request, priority, prepared)
         else:
-            outputs = await asyncio.gather(
-                *(self._place(placement.run, lambda batch=batch: run(batch)) for batch in prepared.batches)  # type: ignore[misc]
-            )
+            reply, timings = await self._run_admitted(call, lane, pipeline, request, priority, None)
+        if key is not None and self._cache is not None:
+            self._cache.put(key, reply)
+        return reply, timings
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Wait for the runs in progress, at most `seconds`, and end the threads."""
+        self._closed = True
+        self._preparation.shutdown(wait=False, cancel_futures=True)
+        self._engines.close(seconds)
+
+    def _run_inline(
+        self,
+        call: RequestContext,
+        lane: Lane,
+        pipeline: Pipeline[Any, BatchT, OutputT, ReplyT],
+        prepared: Prepared[BatchT],
+        begin: float,
+    ) -> tuple[ReplyT, Timings]:
         call.check_deadline()
-        reply = await self._place(placement.finish, lambda: pipeline.finish(prepared, outputs))
-        return reply, _summarise(call, runs)
+        start = time.monotonic()
+        outputs = [pipeline.run(batch) for batch in prepared.batches]
+        ran = time.monotonic()
+        seconds = ran - start
+        reply = pipeline.finish(prepared, outputs)
+        lane.observe_run(prepared.cost, seconds)
+        sizes = prepared.sizes
+        rows = sizes[0].rows if sizes else 1
+        if lane.metrics is not None:
+            lane.metrics.ran(rows, prepared.cost, seconds)
+            lane.metrics.waited(start - call.start)
+        if call.span is not None:
+            call.span.ran(lane.identity.name, lane.identity.version, rows, call.start, start, ran)
+        self._count(call, lane, pipeline.cost_unit, prepared.cost, seconds)
+        return reply, Timings(
+            max(0, int((start - call.start) * 1e6)),
+            max(1, int(seconds * 1e6)),
+            False,
+            rows,
+            int((start - begin) * 1e6),
+            int((time.monotonic() - ran) * 1e6),
+        )
+
+    async def _run_admitted(
+        self,
+        call: RequestContext,
+        lane: Lane,
+        pipeline: Pipeline[RequestT, BatchT, OutputT, ReplyT],
+        request: RequestT,
+        priority: Priority | None,
+        prepared: Prepared[BatchT] | None,
+    ) -> tuple[ReplyT, Timings]:
+        if self._closed:
+            raise Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
+        rank = call.priority if priority is None else priority
+        call.check_deadline()
+        charge = self._admission.admit(lane, rank, call.remaining_seconds())
+        try:
+            begin = time.monotonic()
+            place = pipeline.place_of_prepare(request)
+            if prepared is None and place is not Place.ENGINE:
+                prepared = await self._place(place, lambda: pipeline.prepare(request))
+                call.check_deadline()
+            prepare_seconds = time.monotonic() - begin
+            ticket: Ticket[OutputT] = Ticket(lane, len(prepared.batches) if prepared else 1, call.deadline, rank)
+            if prepared is None or prepared.batches:
+                self._engines.start()
+                self._scheduler.put(_works(pipeline, ticket, request, prepared))
+                await self._finished(ticket)
+            call.check_deadline()
+            whole = prepared or ticket.prepared
+            if whole is None:
+                raise TypeError("a request ran without having been prepared")
+            ran = time.monotonic()
+            reply = await self._place(pipeline.placement.finish, lambda: pipeline.finish(whole, ticket.outputs))
+        finally:
+            self._admission.leave(rank, charge)
+        lane.observe_request(ticket.share_seconds + ticket.prepare_seconds)
+        queue_seconds = max(0.0, (ticket.first_start or begin) - call.start)
+        if lane.metrics is not None:
+            lane.metrics.waited(queue_seconds)
+        if call.span is not None:
+            identity = lane.identity
+            begun = ticket.first_start or begin
+            call.span.ran(identity.name, identity.version, ticket.rows, call.start, begun, ticket.last_end or begun)
+        self._count(call, lane, pipeline.cost_unit, whole.cost, ticket.share_seconds)
+        return reply, Timings(
+            int(queue_seconds * 1e6),
+            max(1, int(ticket.compute_seconds * 1e6)),
+            False,
+            ticket.rows,
+            int((prepare_seconds + ticket.prepare_seconds) * 1e6),
+            int((time.monotonic() - ran) * 1e6),
+        )
+
+    async def _finished(self, ticket: Ticket[Any]) -> None:
+        """Wait for a request's runs; one that is given up makes room for others at once."""
+        try:
+            await ticket.wait()
+        except asyncio.CancelledError:
+            for work in self._scheduler.sweep():
+                work.ticket.drop()
+            raise
 
     async def _place(self, place: Place, work: Callable[[], ResultT]) -> ResultT:
         if place is Place.INLINE:
             return work()
-        if place is Place.ENGINE:
-            return await self._engines.submit(work)
+        # The logs of what runs there carry the request's id.
         context = copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._preparation, lambda: context.run(work))
 
-    def close(self) -> None:
-        """Wait for the runs in progress and end the threads."""
-        self._preparation.shutdown(wait=True, cancel_futures=True)
-        self._engines.close()
+    def _open_lane(self, pipeline: Pipeline[Any, Any, Any, Any], model: ModelIdentity | None) -> Lane:
+        identity = model or _UNNAMED
+        metrics = self._metrics(identity.name, identity.version) if self._metrics else None
+        pipeline.lane = Lane(identity, metrics)
+        return pipeline.lane
+
+    def _count(self, call: RequestContext, lane: Lane, unit: str, cost: int, seconds: float) -> None:
+        identity = lane.identity
+        if lane.metrics is not None:
+            lane.metrics.answered(unit, cost)
+        if self._usage is not None:
+            self._usage.add(call.tenant, identity.name, identity.version, unit, cost, seconds)
 
 
-def _measured(work: Callable[[], OutputT], call: RequestContext, runs: list[_Run]) -> OutputT:
-    # Checked again on the engine: the deadline may have passed while the work queued for one.
-    call.check_deadline()
-    start = time.monotonic()
-    output = work()
-    runs.append(_Run(start, time.monotonic() - start))
-    return output
-
-
-def _summarise(call: RequestContext, runs: Sequence[_Run]) -> Timings:
-    if not runs:
-        return Timings(0, 0)
-    queue = min(run.start for run in runs) - call.start
-    return Timings(max(0, round(queue * 1e6)), round(sum(run.seconds for run in runs) * 1e6))
+def _works(
+    pipeline: Pipeline[RequestT, BatchT, OutputT, Any],
+    ticket: Ticket[OutputT],
+    request: RequestT,
+    prepared: Prepared[BatchT] | None,
+) -> list[Work]:
+    if prepared is None:
+        context = copy_context()
+        return [Work(pipeline, ticket, None, 0, UNSHARED, lambda: context.run(pipeline.prepare, request))]
+    sizes = prepared.sizes or [UNSHARED] * len(prepared.batches)
+    return [
+        Work(pipeline, ticket, batch, position, size)
+        for position, (batch, size) in enumerate(zip(prepared.batches, sizes, strict=True))
+    ]

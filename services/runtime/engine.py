@@ -1,86 +1,111 @@
-"""ONNX Runtime behind one small class: sessions that share a pool of engines, one thread a run.
+"""ONNX Runtime behind one small class: a session that many engines run at the same time, one thread a run.
 
 Two concurrent single-threaded runs use two cores better than one run with two threads, so `intra_op` is always 1 and
-the number of
-engines decides the parallelism.
+the number of engines decides the parallelism.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 import numpy
 import numpy.typing
 import onnxruntime
 
-Tensors = Mapping[str, numpy.typing.NDArray[numpy.generic]]
-ResultT = TypeVar("ResultT")
+Tensors = Mapping[str, numpy.typing.NDArray[Any]]
+Wanted = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+_DEMANDED = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
 class EngineUnavailable(RuntimeError):
     """The demanded execution provider cannot be used on this machine."""
 
 
-def choose_provider(wanted: Literal["auto", "cpu", "cuda"]) -> str:
-    """Return the execution provider to use.
+def choose_provider(wanted: Wanted) -> str:
+    """Return the execution provider to use: the demanded one; with `auto` CUDA where this onnxruntime has it.
+
+    TensorRT compiles a model for minutes when it is first loaded, so nobody gets it without having asked.
 
     Raises:
-        EngineUnavailable: CUDA was demanded and this onnxruntime does not offer it.
+        EngineUnavailable: a GPU was demanded and this onnxruntime does not offer it.
     """
     available = onnxruntime.get_available_providers()
     if wanted == "cpu":
         return CPU
-    if CUDA in available:
-        return CUDA
-    if wanted == "cuda":
-        raise EngineUnavailable(
-            f"execution provider {CUDA} was demanded but only {', '.join(available)} are available; "
-            "install onnxruntime-gpu with its CUDA libraries, or set the execution provider to auto"
-        )
-    return CPU
+    demanded = _DEMANDED.get(wanted, CUDA)
+    if demanded in available:
+        return demanded
+    if wanted == "auto":
+        return CPU
+    raise EngineUnavailable(
+        f"execution provider {demanded} was demanded but only {', '.join(available)} are available; "
+        "install onnxruntime-gpu with its CUDA libraries, or set the execution provider to auto"
+    )
 
 
 class OnnxModel:
-    """One loaded graph. `run` may be called from many threads at once."""
+    """One loaded graph. `run` may be called from many threads at once.
 
-    def __init__(self, path: Path, provider: str) -> None:
+    Args:
+        path: the graph.
+        provider: execution provider that must run it.
+        half_precision: whether TensorRT may compute in 16 bits; the parity check decides whether that is good enough.
+        bind_device: device whose memory holds the tensors of a run; by default that of the provider.
+
+    Raises:
+        EngineUnavailable: the session fell back to another provider.
+    """
+
+    def __init__(self, path: Path, provider: str, half_precision: bool = False, bind_device: str | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        providers = [provider] if provider == CPU else [provider, CPU]
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=_provider_list(provider, half_precision)
+        )
         used = self._session.get_providers()[0]
         if used != provider:
             raise EngineUnavailable(f"{path.name} runs on {used} although {provider} was chosen")
         self.provider = provider
         self.input_names = [entry.name for entry in self._session.get_inputs()]
         self.output_names = [entry.name for entry in self._session.get_outputs()]
+        self._device = bind_device or (None if provider == CPU else "cuda")
 
-    def run(self, feeds: Tensors) -> dict[str, numpy.typing.NDArray[numpy.generic]]:
+    def run(self, feeds: Tensors) -> dict[str, numpy.typing.NDArray[Any]]:
         """Run the graph once and return its outputs by name."""
-        return dict(zip(self.output_names, self._session.run(None, dict(feeds)), strict=True))
+        outputs = self._session.run(None, feeds) if self._device is None else self._run_bound(feeds, self._device)
+        return dict(zip(self.output_names, outputs, strict=True))
+
+    def _run_bound(self, feeds: Tensors, device: str) -> list[Any]:
+        """Run with inputs and outputs in the device's memory: one copy in, one copy out, none between the nodes."""
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(numpy.ascontiguousarray(array), device, 0)
+            binding.bind_ortvalue_input(name, value)
+        for name in self.output_names:
+            binding.bind_output(name, device)
+        self._session.run_with_iobinding(binding)
+        outputs: list[Any] = binding.copy_outputs_to_cpu()
+        return outputs
 
 
-class EnginePool:
-    """The threads that run models: as many at a time as there are engines."""
-
-    def __init__(self, engines: int) -> None:
-        self.engines = engines
-        self._threads = ThreadPoolExecutor(engines, thread_name_prefix="engine")
-
-    async def submit(self, work: Callable[[], ResultT]) -> ResultT:
-        """Run `work` on an engine. Work that is cancelled before it starts never runs."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def close(self) -> None:
-        """Wait for the runs in progress and end the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+def _provider_list(provider: str, half_precision: bool) -> list[Any]:
+    if provider == TENSORRT:
+        cache = Path(tempfile.gettempdir()) / "marquee-tensorrt"
+        settings = {
+            "trt_fp16_enable": half_precision,
+            # Compiled once a machine, not once a start.
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(cache),
+        }
+        return [(TENSORRT, settings), CUDA, CPU]
+    return [provider] if provider == CPU else [provider, CPU]

@@ -7,7 +7,7 @@ import grpc
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
-from services.text.servicer import TextServicer
+from services.text.servicer import PIPELINES, TextServicer
 from services.text.settings import TextSettings
 
 CONTRACT = "marquee.text.v1.TextService"
@@ -15,13 +15,13 @@ CONTRACT = "marquee.text.v1.TextService"
 
 def build(settings: TextSettings) -> ServiceDefinition:
     """Put the service together; nothing is loaded yet."""
-    service = ModelService("text", settings)
+    service = ModelService("text", settings, pipelines=PIPELINES, default_model=settings.default_model)
     servicer = TextServicer(service, settings.default_model)
 
     def attach(server: grpc.aio.Server) -> None:
         text_service_pb2_grpc.add_TextServiceServicer_to_server(servicer, server)
 
-    return service.definition(CONTRACT, attach, servicer.prepare)
+    return service.definition(CONTRACT, attach)
 
 
 if __name__ == "__main__":

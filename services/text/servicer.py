@@ -6,13 +6,15 @@ from marquee.common.v1 import vector_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
-from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.model_service import ModelService, model_report
+from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
+from services.runtime.response_cache import texts_key
 from services.runtime.validation import Violations
 from services.text.pipelines.label_scores import check_labels, classify
 from services.text.pipelines.text_vectors import TextVectorPipeline, check_texts
 
-TASKS = ("sentence-vectors", "word-vectors")
+PIPELINES = {"sentence-vectors": TextVectorPipeline, "word-vectors": TextVectorPipeline}
 
 
 class TextServicer(text_service_pb2_grpc.TextServiceServicer):
@@ -20,25 +22,23 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
 
     def __init__(self, service: ModelService, default_model: str) -> None:
         self._service = service
-        self._vectors = PipelineRegistry(service.models, dict.fromkeys(TASKS, TextVectorPipeline), default_model)
-
-    def prepare(self) -> None:
-        """Build and warm up the pipelines of the loaded models."""
-        self._vectors.build()
+        self._vectors = RequestedModels(service.models, TextVectorPipeline, default_model)
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: CallContext) -> pb.EmbedTextResponse:
         """Return one vector of length one for each text."""
         check = Violations()
         check_texts(check, request.texts)
         check.raise_if_any()
-        model, pipeline = self._vectors.get(request.model)
-        found, timings = await self._service.plane.infer(pipeline, request.texts)
+        serving, pipeline = await self._vectors.get(request.model)
+        found, timings = await self._service.plane.infer(
+            pipeline, request.texts, model=serving.identity, cache_key=lambda: texts_key(request.texts)
+        )
         return pb.EmbedTextResponse(
             vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
             dimensions=pipeline.dimensions,
             token_count=found.token_count,
             truncated_count=found.truncated_count,
-            report=model_report(model, timings),
+            report=model_report(serving, timings),
         )
 
     async def ClassifyText(self, request: pb.ClassifyTextRequest, context: CallContext) -> pb.ClassifyTextResponse:
@@ -47,10 +47,13 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
         check_texts(check, request.texts)
         top_count = check_labels(check, request.labels, request.top_count)
         check.raise_if_any()
-        model, pipeline = self._vectors.get(request.model)
-        found, timings = await self._service.plane.infer(pipeline, [*request.texts, *request.labels])
+        serving, pipeline = await self._vectors.get(request.model)
+        texts = [*request.texts, *request.labels]
+        found, timings = await self._service.plane.infer(
+            pipeline, texts, model=serving.identity, cache_key=lambda: texts_key(texts)
+        )
         return pb.ClassifyTextResponse(
-            results=classify(found.vectors, request.labels, top_count), report=model_report(model, timings)
+            results=classify(found.vectors, request.labels, top_count), report=model_report(serving, timings)
         )
 
     async def GenerateCandidates(

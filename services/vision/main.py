@@ -8,22 +8,25 @@ from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
 from services.vision.pipelines.image_decoding import ImageLimits
+from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
 from services.vision.servicer import VisionServicer
 from services.vision.settings import VisionSettings
 
 CONTRACT = "marquee.vision.v1.VisionService"
+TASK = "image-recognition"
 
 
 def build(settings: VisionSettings) -> ServiceDefinition:
     """Put the service together; nothing is loaded yet."""
-    service = ModelService("vision", settings)
     limits = ImageLimits(max_bytes=settings.maximum_image_bytes, max_pixels=settings.maximum_image_pixels)
-    servicer = VisionServicer(service, settings.default_model, limits)
+    pipelines = {TASK: lambda model: ImageRecognitionPipeline(model, limits)}
+    service = ModelService("vision", settings, pipelines=pipelines, default_model=settings.default_model)
+    servicer = VisionServicer(service, settings.default_model)
 
     def attach(server: grpc.aio.Server) -> None:
         vision_service_pb2_grpc.add_VisionServiceServicer_to_server(servicer, server)
 
-    return service.definition(CONTRACT, attach, servicer.prepare)
+    return service.definition(CONTRACT, attach)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ from marquee.common.v1 import vector_pb2
 from marquee.vision.v1 import vision_service_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
-from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.model_service import ModelService, model_report
+from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
-from services.vision.pipelines.image_decoding import ImageLimits
-from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, check_images, top_labels
+from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, check_images, images_key, top_labels
 
-TASK = "image-recognition"
 DEFAULT_TOP = 5
 MAXIMUM_TOP = 100
 
@@ -20,15 +19,9 @@ MAXIMUM_TOP = 100
 class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
     """Answers with the models of one vision service."""
 
-    def __init__(self, service: ModelService, default_model: str, limits: ImageLimits) -> None:
+    def __init__(self, service: ModelService, default_model: str) -> None:
         self._service = service
-        self._recognition = PipelineRegistry(
-            service.models, {TASK: lambda model: ImageRecognitionPipeline(model, limits)}, default_model
-        )
-
-    def prepare(self) -> None:
-        """Build and warm up the pipelines of the loaded models."""
-        self._recognition.build()
+        self._recognition = RequestedModels(service.models, ImageRecognitionPipeline, default_model)
 
     async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: CallContext) -> pb.ClassifyImageResponse:
         """Name what is in each picture."""
@@ -36,11 +29,13 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         check_images(check, request.images)
         top_count = check.size("top_count", request.top_count, default=DEFAULT_TOP, maximum=MAXIMUM_TOP)
         check.raise_if_any()
-        model, pipeline = self._recognition.get(request.model)
-        found, timings = await self._service.plane.infer(pipeline, request.images)
+        serving, pipeline = await self._recognition.get(request.model)
+        found, timings = await self._service.plane.infer(
+            pipeline, request.images, model=serving.identity, cache_key=lambda: images_key(request.images)
+        )
         return pb.ClassifyImageResponse(
             results=[top_labels(row, pipeline.labels, top_count) for row in found.probabilities],
-            report=model_report(model, timings),
+            report=model_report(serving, timings),
         )
 
     async def EmbedImage(self, request: pb.EmbedImageRequest, context: CallContext) -> pb.EmbedImageResponse:
@@ -48,12 +43,14 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         check = Violations()
         check_images(check, request.images)
         check.raise_if_any()
-        model, pipeline = self._recognition.get(request.model)
-        found, timings = await self._service.plane.infer(pipeline, request.images)
+        serving, pipeline = await self._recognition.get(request.model)
+        found, timings = await self._service.plane.infer(
+            pipeline, request.images, model=serving.identity, cache_key=lambda: images_key(request.images)
+        )
         return pb.EmbedImageResponse(
             vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
             dimensions=pipeline.dimensions,
-            report=model_report(model, timings),
+            report=model_report(serving, timings),
         )
 
     async def GenerateCandidates(

@@ -34,27 +34,34 @@ class Explained:
 
 @dataclass(frozen=True)
 class RankingBatch:
-    """One user's candidates: int64[C] rows."""
+    """One user's candidates: int64[C] rows, and how much of the ranking to explain."""
 
     bundle: LoadedBundle
     history: History
     rows: Rows
+    wanted: Explained
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the ranker said.
+    """What the ranker said; candidates best first, the E best of them explained by N items of the history each.
 
     Attributes:
+        rows: int64[C].
         probabilities: float32[C].
-        linear_scores: float32[C], the probabilities' logits.
-        feature_contributions: float32[C, F].
-        history_contributions: float32[H, C].
+        linear_scores: float32[C], sum of a candidate's feature contributions: the logit without the ranker's intercept.
+        feature_contributions: float32[E, F].
+        history_totals: float32[E], sum of what speaks for the candidate.
+        history_rows: int64[E, N], items of the history, strongest first.
+        history_contributions: float32[E, N].
     """
 
+    rows: Rows
     probabilities: Floats
     linear_scores: Floats
     feature_contributions: Floats
+    history_totals: Floats
+    history_rows: Rows
     history_contributions: Floats
 
 
@@ -88,8 +95,9 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
                 "BUNDLE_WITHOUT_RANKER", f"bundle {request.bundle_version} has no ranker; train a bundle that has one"
             )
         rows = [bundle.rows[item_id] for item_id in request.item_ids if item_id in bundle.rows]
-        batch = RankingBatch(bundle, known_history(bundle, request.history), numpy.array(rows, numpy.int64))
-        return Prepared([batch], cost=len(rows), state=Explained(explained, named))
+        history = known_history(bundle, request.history)
+        batch = RankingBatch(bundle, history, numpy.array(rows, numpy.int64), Explained(explained, named))
+        return Prepared([batch], cost=len(rows))
 
     def run(self, batch: RankingBatch) -> Ranking:
         """Score and rank."""
@@ -108,57 +116,66 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         )
         outputs = ranker.run({"features": features})
         feature_contributions = outputs["contributions"].astype(numpy.float32)
+        linear_scores = feature_contributions.sum(axis=1)
+        order = numpy.argsort(-linear_scores, kind="stable")
+        explained = order[: batch.wanted.candidates]
+        contributions = history_contributions(
+            names,
+            outputs["weights"].astype(numpy.float32),
+            {name: attribution.contributions for name, attribution in found.items()},
+            statistics,
+        )[:, explained]
+        # Several events of one item speak with one voice.
+        items, places = numpy.unique(batch.history.rows, return_inverse=True)
+        by_item = numpy.zeros((len(items), len(explained)), numpy.float32)
+        numpy.add.at(by_item, places, contributions)
+        strongest = numpy.argsort(-by_item, axis=0, kind="stable")[: batch.wanted.contributions]
         return Ranking(
-            outputs["probability"].astype(numpy.float32).reshape(-1),
-            feature_contributions.sum(axis=1),
-            feature_contributions,
-            history_contributions(
-                names,
-                outputs["weights"].astype(numpy.float32),
-                {name: attribution.contributions for name, attribution in found.items()},
-                statistics,
-            ),
+            batch.rows[order],
+            outputs["probability"].astype(numpy.float32).reshape(-1)[order],
+            linear_scores[order],
+            feature_contributions[explained],
+            numpy.maximum(by_item, 0).sum(axis=0),
+            items[strongest].T,
+            numpy.take_along_axis(by_item, strongest, axis=0).T,
         )
 
     def finish(self, prepared: Prepared[RankingBatch], outputs: Sequence[Ranking]) -> list[pb.RankedCandidate]:
-        """Order the candidates, best first, and name what decided."""
+        """Spell out the candidates, best first, and what decided about the best."""
         batch, ranking = prepared.batches[0], outputs[0]
-        wanted = prepared.state
-        if not isinstance(wanted, Explained) or batch.bundle.manifest.ranker is None:
-            raise TypeError("the state of ranking says how much to explain")
-        order = numpy.argsort(-ranking.linear_scores, kind="stable")
-        item_ids, rows = batch.bundle.item_ids, batch.rows[order].tolist()
-        scores, linear_scores = ranking.probabilities[order].tolist(), ranking.linear_scores[order].tolist()
+        if batch.bundle.manifest.ranker is None:
+            raise TypeError("a bundle without a ranker got past prepare")
+        item_ids = batch.bundle.item_ids
         ranked = [
             pb.RankedCandidate(item_id=item_ids[row], score=score, linear_score=linear_score)
-            for row, score, linear_score in zip(rows, scores, linear_scores, strict=True)
+            for row, score, linear_score in zip(
+                ranking.rows.tolist(), ranking.probabilities.tolist(), ranking.linear_scores.tolist(), strict=True
+            )
         ]
         # Messages are built one by one in Python, so only what somebody may see is spelled out.
-        _explain(ranked[: wanted.candidates], order[: wanted.candidates], batch, ranking, wanted.contributions)
+        _explain(ranked, batch.bundle.manifest.ranker.features, item_ids, ranking)
         return ranked
 
 
 def _explain(
-    candidates: Sequence[pb.RankedCandidate], columns: Rows, batch: RankingBatch, ranking: Ranking, named: int
+    candidates: Sequence[pb.RankedCandidate], features: Sequence[str], item_ids: Sequence[str], ranking: Ranking
 ) -> None:
-    """Fill in what decided about each candidate; `columns` int64[E] are their places in the arrays of `ranking`."""
-    features = batch.bundle.manifest.ranker.features if batch.bundle.manifest.ranker else []
-    # Several events of one item speak with one voice.
-    items, places = numpy.unique(batch.history.rows, return_inverse=True)
-    by_item = numpy.zeros((len(items), len(columns)), numpy.float32)
-    numpy.add.at(by_item, places, ranking.history_contributions[:, columns])
-    totals = numpy.maximum(by_item, 0).sum(axis=0).tolist()
-    strongest = numpy.argsort(-by_item, axis=0, kind="stable")[:named]
-    amounts = numpy.take_along_axis(by_item, strongest, axis=0).T.tolist()
-    names = [[batch.bundle.item_ids[row] for row in column] for column in items[strongest].T.tolist()]
-    contributions = ranking.feature_contributions[columns].tolist()
-    for number, candidate in enumerate(candidates):
-        candidate.positive_history_total = totals[number]
-        for feature, amount in zip(features, contributions[number], strict=True):
+    """Fill in what decided about each of the best candidates."""
+    rows = zip(
+        candidates,
+        ranking.feature_contributions.tolist(),
+        ranking.history_totals.tolist(),
+        ranking.history_rows.tolist(),
+        ranking.history_contributions.tolist(),
+        strict=False,
+    )
+    for candidate, contributions, total, history_rows, amounts in rows:
+        candidate.positive_history_total = total
+        for feature, amount in zip(features, contributions, strict=True):
             candidate.features.add(feature=feature, contribution=amount)
-        for item_id, amount in zip(names[number], amounts[number], strict=True):
+        for row, amount in zip(history_rows, amounts, strict=True):
             if amount > 0:
-                candidate.history.add(item_id=item_id, contribution=amount)
+                candidate.history.add(item_id=item_ids[row], contribution=amount)
 
 
 def _statistics(attribution: Attribution) -> Floats:

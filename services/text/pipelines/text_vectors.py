@@ -11,7 +11,7 @@ import numpy
 import numpy.typing
 from tokenizers import Encoding, Tokenizer
 
-from services.runtime.pipeline import Pipeline, Place, Prepared
+from services.runtime.pipeline import Pipeline, Place, Prepared, Size
 from services.runtime.repository.loader import LoadedModel
 from services.runtime.validation import Violations
 
@@ -19,17 +19,18 @@ MAXIMUM_TEXTS = 256
 MAXIMUM_CHARACTERS = 10_000
 # Tokenising takes about 1 µs for 3 characters: beyond this many the event loop would stand still for milliseconds.
 _INLINE_CHARACTERS = 4_000
+# Texts share a run with texts of their length class, so that padding never doubles the work.
+_LENGTH_CLASSES = (8, 16, 32, 64, 128, 256, 512)
 
 Floats = numpy.typing.NDArray[numpy.float32]
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Texts of one model run: int64[B, T] token ids and mask, and the place of each text in the request."""
+    """Texts of one model run: int64[B, T] token ids and mask."""
 
     input_ids: numpy.typing.NDArray[numpy.int64]
     attention_mask: numpy.typing.NDArray[numpy.int64]
-    positions: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ class TextVectors:
     truncated_count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Read:
+    """What was read of a request, and where the texts of each batch stand in it."""
+
+    positions: Sequence[Sequence[int]]
     texts: int
     tokens: int
     truncated: int
@@ -53,8 +57,10 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
 
     def __init__(self, model: LoadedModel) -> None:
         self.placement = model.manifest.placement.placement()
+        self.max_batch = model.manifest.batching.max_batch
+        self.cost_unit = model.manifest.batching.cost_unit
         self._model = model
-        self._batching = model.manifest.batching
+        self._exact_length = model.manifest.batching.exact_length
         self._tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(model.manifest.limits["max_tokens"])
@@ -66,25 +72,55 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
 
     def prepare(self, request: Sequence[str]) -> Prepared[TokenBatch]:
         """Tokenise the texts and group them by length."""
-        encodings = self._tokenizer.encode_batch(list(request))
-        batches = [_stack(encodings, positions) for positions in self._group(encodings)]
+        if len(request) == 1:
+            encodings = [self._tokenizer.encode(request[0])]
+            groups: list[list[int]] = [[0]]
+        else:
+            encodings = self._tokenizer.encode_batch_fast(list(request))
+            groups = list(self._group(encodings))
+        batches = [_stack(encodings, positions) for positions in groups]
+        sizes = [self._size(batch) for batch in batches]
         truncated = sum(1 for encoding in encodings if encoding.overflowing)
-        tokens = sum(len(encoding.ids) for encoding in encodings)
-        return Prepared(batches, cost=tokens, state=_Read(len(encodings), tokens, truncated))
+        tokens = sum(len(encoding) for encoding in encodings)
+        return Prepared(batches, tokens, _Read(groups, len(encodings), tokens, truncated), sizes)
 
     def run(self, batch: TokenBatch) -> Floats:
         """Run the model once: float32[B, D]."""
         outputs = self._model.onnx.run({"input_ids": batch.input_ids, "attention_mask": batch.attention_mask})
         return outputs["vectors"].astype(numpy.float32, copy=False)
 
+    def join(self, batches: Sequence[TokenBatch]) -> TokenBatch:
+        """Pad batches of one length class to the longest of them."""
+        rows, width = sum(len(batch.input_ids) for batch in batches), max(batch.input_ids.shape[1] for batch in batches)
+        input_ids = numpy.zeros((rows, width), numpy.int64)
+        attention_mask = numpy.zeros((rows, width), numpy.int64)
+        row = 0
+        for batch in batches:
+            end, columns = row + len(batch.input_ids), batch.input_ids.shape[1]
+            input_ids[row:end, :columns] = batch.input_ids
+            attention_mask[row:end, :columns] = batch.attention_mask
+            row = end
+        return TokenBatch(input_ids, attention_mask)
+
+    def split(self, output: Floats, batches: Sequence[TokenBatch]) -> Sequence[Floats]:
+        """Return each batch's rows."""
+        parts, row = [], 0
+        for batch in batches:
+            end = row + len(batch.input_ids)
+            parts.append(output[row:end])
+            row = end
+        return parts
+
     def finish(self, prepared: Prepared[TokenBatch], outputs: Sequence[Floats]) -> TextVectors:
         """Put the vectors back into the order of the texts."""
         read = prepared.state
         if not isinstance(read, _Read):
             raise TypeError("the state of text vectors is what was read")
+        if read.texts == 1:
+            return TextVectors(outputs[0], read.tokens, read.truncated)
         vectors = numpy.empty((read.texts, self.dimensions), numpy.float32)
-        for batch, output in zip(prepared.batches, outputs, strict=True):
-            vectors[list(batch.positions)] = output
+        for positions, output in zip(read.positions, outputs, strict=True):
+            vectors[positions] = output
         return TextVectors(vectors, read.tokens, read.truncated)
 
     def warmup(self) -> None:
@@ -99,13 +135,24 @@ class TextVectorPipeline(Pipeline[Sequence[str], TokenBatch, Floats, TextVectors
         group: list[int] = []
         for position in sorted(range(len(encodings)), key=lambda index: len(encodings[index].ids)):
             length = len(encodings[position].ids)
-            full = len(group) == self._batching.max_batch
-            if group and (full or (self._batching.exact_length and len(encodings[group[0]].ids) != length)):
+            full = len(group) == self.max_batch
+            apart = group and self._class_of(len(encodings[group[0]].ids)) != self._class_of(length)
+            if group and (full or apart):
                 yield group
                 group = []
             group.append(position)
         if group:
             yield group
+
+    def _class_of(self, length: int) -> int:
+        """Return the length class of a text: its exact length where the model demands that."""
+        if self._exact_length:
+            return length
+        return next((limit for limit in _LENGTH_CLASSES if length <= limit), length)
+
+    def _size(self, batch: TokenBatch) -> Size:
+        rows, width = batch.input_ids.shape
+        return Size(rows, rows * width, self._class_of(width))
 
 
 def check_texts(check: Violations, texts: Sequence[str]) -> None:
@@ -116,11 +163,15 @@ def check_texts(check: Violations, texts: Sequence[str]) -> None:
 
 
 def _stack(encodings: Sequence[Encoding], positions: Sequence[int]) -> TokenBatch:
-    width = max(1, *(len(encodings[position].ids) for position in positions))
+    if len(positions) == 1:
+        only = numpy.array([encodings[positions[0]].ids or [0]], numpy.int64)
+        mask = numpy.ones_like(only) if len(encodings[positions[0]]) else numpy.zeros_like(only)
+        return TokenBatch(only, mask)
+    width = max(1, *(len(encodings[position]) for position in positions))
     input_ids = numpy.zeros((len(positions), width), numpy.int64)
     attention_mask = numpy.zeros((len(positions), width), numpy.int64)
     for row, position in enumerate(positions):
         ids = encodings[position].ids
         input_ids[row, : len(ids)] = ids
         attention_mask[row, : len(ids)] = 1
-    return TokenBatch(input_ids, attention_mask, positions)
+    return TokenBatch(input_ids, attention_mask)

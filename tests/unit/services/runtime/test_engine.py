@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import numpy
 import onnxruntime
 import pytest
 
-from services.runtime.engine import CPU, CUDA, EnginePool, EngineUnavailable, OnnxModel, choose_provider
+from services.runtime.engine import CPU, CUDA, TENSORRT, EngineUnavailable, OnnxModel, choose_provider
 from tests.support.dummy_model import DIMENSIONS, write_model
 
 
@@ -65,37 +63,19 @@ def test_many_threads_share_one_model_and_get_their_own_answers(models: Path) ->
     assert together == [alone[word] for word in words]
 
 
-async def test_as_many_runs_at_a_time_as_there_are_engines() -> None:
-    pool = EnginePool(2)
-    lock, running, most = threading.Lock(), 0, 0
-    both = threading.Barrier(2)
-
-    def work(number: int) -> int:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        if number < 2:
-            both.wait(timeout=10)  # breaks unless two runs go on at the same time
-        with lock:
-            running -= 1
-        return number
-
-    answers = await asyncio.gather(*(pool.submit(lambda number=number: work(number)) for number in range(8)))  # type: ignore[misc]
-    pool.close()
-    assert answers == list(range(8))
-    assert most == 2
+def test_tensors_bound_to_a_device_give_the_same_answers(models: Path) -> None:
+    path = write_model(models) / "model.onnx"
+    # Columns of a transposed array are not contiguous, as a caller's slice may be.
+    ids = numpy.array([[1, 2], [3, 4], [5, 6]], numpy.int64).T
+    feeds = {"input_ids": ids, "attention_mask": numpy.ones_like(ids)}
+    plain, bound = OnnxModel(path, CPU).run(feeds), OnnxModel(path, CPU, bind_device="cpu").run(feeds)
+    assert bound["vectors"] == pytest.approx(plain["vectors"])
 
 
-async def test_work_cancelled_before_it_starts_never_runs() -> None:
-    pool = EnginePool(1)
-    gate, ran = threading.Event(), []
-    first = asyncio.ensure_future(pool.submit(lambda: gate.wait(10)))
-    second = asyncio.ensure_future(pool.submit(lambda: ran.append("second")))
-    await asyncio.sleep(0)
-    second.cancel()
-    await asyncio.gather(second, return_exceptions=True)
-    gate.set()
-    assert await first
-    pool.close()
-    assert ran == []
+def test_tensorrt_is_taken_only_when_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, TENSORRT, CUDA, CPU)
+    assert choose_provider("auto") == CUDA
+    assert choose_provider("tensorrt") == TENSORRT
+    offer(monkeypatch, CUDA, CPU)
+    with pytest.raises(EngineUnavailable, match="TensorrtExecutionProvider was demanded"):
+        choose_provider("tensorrt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -9,10 +10,9 @@ import pytest
 
 from marquee.classical.v1 import classical_service_pb2 as pb
 from marquee.common.v1 import candidate_pb2
-from services.classical.pipelines.ranking import Ranking, RankingPipeline
+from services.classical.pipelines.ranking import RankingPipeline
 from services.runtime.bundles.repository import BundleRepository
 from services.runtime.errors import FailedPrecondition
-from services.runtime.pipeline import Prepared
 from tests.support.bundles import FEATURES, ITEMS, write_bundle
 
 
@@ -50,7 +50,9 @@ def test_shapes(pipeline: RankingPipeline) -> None:
     ranking = pipeline.run(batch)
     assert ranking.probabilities.shape == ranking.linear_scores.shape == (3,)
     assert ranking.feature_contributions.shape == (3, len(FEATURES))
-    assert ranking.history_contributions.shape == (2, 3)
+    assert ranking.history_totals.shape == (3,)
+    assert ranking.history_rows.shape == ranking.history_contributions.shape == (3, 2)
+    assert (numpy.diff(ranking.linear_scores) <= 0).all(), "best first"
 
 
 def test_no_candidate_is_known(pipeline: RankingPipeline) -> None:
@@ -59,10 +61,11 @@ def test_no_candidate_is_known(pipeline: RankingPipeline) -> None:
 
 
 def test_equal_scores_stay_in_the_order_asked(pipeline: RankingPipeline) -> None:
-    prepared = pipeline.prepare(request("item-5", "item-2", "item-9"))
-    zeros = numpy.zeros((3, len(FEATURES)), numpy.float32)
-    equal = Ranking(zeros[:, 0], zeros[:, 0], zeros, numpy.zeros((2, 3), numpy.float32))
-    assert [found.item_id for found in pipeline.finish(prepared, [equal])] == ["item-5", "item-2", "item-9"]
+    [batch] = pipeline.prepare(request("item-5", "item-2", "item-9", history=())).batches
+    level = replace(batch, bundle=replace(batch.bundle, popularity=numpy.ones_like(batch.bundle.popularity)))
+    ranking = pipeline.run(level)
+    assert (numpy.diff(ranking.linear_scores) == 0).all(), "without a history only popularity tells them apart"
+    assert ranking.rows.tolist() == [5, 2, 9]
 
 
 def test_a_request_that_began_before_an_unload_is_finished(
@@ -73,10 +76,3 @@ def test_a_request_that_began_before_an_unload_is_finished(
     assert len(pipeline.finish(prepared, [pipeline.run(prepared.batches[0])])) == len(ITEMS)
     with pytest.raises(FailedPrecondition):
         pipeline.prepare(request())
-
-
-def test_state_of_another_pipeline_is_a_bug(pipeline: RankingPipeline) -> None:
-    prepared = pipeline.prepare(request())
-    ranking = pipeline.run(prepared.batches[0])
-    with pytest.raises(TypeError):
-        pipeline.finish(Prepared(prepared.batches, prepared.cost, state=None), [ranking])

@@ -7,17 +7,16 @@ import numpy
 import pytest
 from tokenizers import Tokenizer
 
-from services.runtime.engine import CPU
 from services.runtime.pipeline import Place, Prepared
-from services.runtime.repository.loader import load_version
 from services.text.pipelines.text_vectors import TextVectorPipeline, TextVectors, TokenBatch
 from tests.support.dummy_model import DIMENSIONS, MAX_TOKENS, replace_file, write_model
+from tests.support.repositories import load_on_cpu
 
 TEXTS = ["space war", "love", "a b c d e", "dragon", "ghost heist", "alien robot love"]
 
 
 def pipeline(models: Path, **manifest: Any) -> TextVectorPipeline:
-    return TextVectorPipeline(load_version(write_model(models, **manifest), CPU))
+    return TextVectorPipeline(load_on_cpu(write_model(models, **manifest)))
 
 
 def answer(made: TextVectorPipeline, texts: list[str]) -> TextVectors:
@@ -33,7 +32,26 @@ def lengths(prepared: Prepared[TokenBatch]) -> list[list[int]]:
 def test_batches_hold_neighbours_in_length_up_to_the_limit(models: Path) -> None:
     prepared = pipeline(models, batching={"max_batch": 4}).prepare(TEXTS)
     assert lengths(prepared) == [[1, 1, 2, 2], [3, 5]]
-    assert sorted(position for batch in prepared.batches for position in batch.positions) == [0, 1, 2, 3, 4, 5]
+    assert [size.rows for size in prepared.sizes] == [4, 2]
+    assert [size.cost for size in prepared.sizes] == [4 * 2, 2 * 5], "padding is work too"
+
+
+def test_texts_of_several_requests_share_a_run_and_keep_their_answers(models: Path) -> None:
+    made = pipeline(models, batching={"max_batch": 8})
+    asked = [["space war"], ["love", "a b c d e"], ["alien robot love"]]
+    prepared = [made.prepare(texts) for texts in asked]
+    batches = [batch for one in prepared for batch in one.batches]
+    outputs = made.split(made.run(made.join(batches)), batches)
+    assert len({size.bucket for one in prepared for size in one.sizes}) == 1
+    for one, output, texts in zip(prepared, outputs, asked, strict=True):
+        assert numpy.allclose(made.finish(one, [output]).vectors, answer(made, texts).vectors, atol=1e-6)
+
+
+def test_texts_of_very_different_lengths_share_no_run(models: Path) -> None:
+    made = pipeline(models, batching={"max_batch": 8})
+    prepared = made.prepare(["love", "love " * MAX_TOKENS])
+    assert len(prepared.batches) == 2
+    assert len({size.bucket for size in prepared.sizes}) == 2
 
 
 def test_a_model_that_bears_no_padding_gets_equal_lengths_only(models: Path) -> None:
@@ -68,7 +86,7 @@ def test_padding_that_a_published_tokeniser_asks_for_is_left_out(models: Path) -
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_padding(length=MAX_TOKENS)
     replace_file(folder, "tokenizer.json", tokenizer.to_str().encode())
-    padded = TextVectorPipeline(load_version(folder, CPU))
+    padded = TextVectorPipeline(load_on_cpu(folder))
     assert lengths(padded.prepare(["space war", "love"])) == [[1, 2]]
     assert answer(padded, ["space war"]).token_count == 2
 
