@@ -19,19 +19,30 @@ from grpc_tools import protoc
 
 PROTOS = Path(__file__).resolve().parent
 OUTPUT = PROTOS / "python"
+# The public protocol's package is `inference`, so its import root is a folder of its own.
+OPEN_INFERENCE = PROTOS / "open_inference"
+PACKAGES = ("marquee", "inference")
 DESCRIPTOR_SET = "marquee/descriptor_set.binpb"
+
+
+def contracts_below(root: Path) -> list[Path]:
+    """Return the .proto files of the packages that lie directly in an import root."""
+    return [path for package in PACKAGES for path in (root / package).rglob("*.proto")]
 
 
 def generate(output: Path) -> None:
     """Write every generated file below `output`; raises SystemExit when protoc refuses a contract."""
-    sources = (path for path in PROTOS.glob("*/**/*.proto") if OUTPUT not in path.parents)
-    contracts = sorted(str(path.relative_to(PROTOS)) for path in sources)
-    (output / "marquee").mkdir(parents=True, exist_ok=True)
+    contracts = [
+        str(path.relative_to(root)) for root in (PROTOS, OPEN_INFERENCE) for path in sorted(contracts_below(root))
+    ]
+    for package in PACKAGES:
+        (output / package).mkdir(parents=True, exist_ok=True)
     scripts = Path(sysconfig.get_path("scripts"))
     status = protoc.main(
         [
             "protoc",
             f"--proto_path={PROTOS}",
+            f"--proto_path={OPEN_INFERENCE}",
             f"--proto_path={files('grpc_tools') / '_proto'}",
             f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
             f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
@@ -46,7 +57,8 @@ def generate(output: Path) -> None:
     )
     if status != 0:
         raise SystemExit(f"protoc failed with status {status}")
-    (output / "marquee" / "py.typed").touch()
+    for package in PACKAGES:
+        (output / package / "py.typed").touch()
 
 
 def relative_files(folder: Path) -> set[Path]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-CONTRACTS = "../../protos/python/marquee"
+CONTRACTS = "../../protos/python"
+PACKAGES = ("marquee", "inference")
 LICENSE = "../../LICENSE"
 
 
@@ -16,4 +17,5 @@ class ContractsHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Include the contracts and the licence, unless `version` is "editable"."""
         if version == "standard":
-            build_data["force_include"].update({CONTRACTS: "marquee", LICENSE: "marquee_client/LICENSE"})
+            build_data["force_include"].update({f"{CONTRACTS}/{package}": package for package in PACKAGES})
+            build_data["force_include"][LICENSE] = "marquee_client/LICENSE"

@@ -34,6 +34,10 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     """The version serves."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 3
     """The version was refused; the reason says why."""
+    MODEL_STATE_UNLOADED: _ModelState.ValueType  # 4
+    """The version is on disk and not in memory: the policy leaves it out, a person unloaded it, or nobody has asked for it yet."""
+    MODEL_STATE_UNLOADING: _ModelState.ValueType  # 5
+    """The version takes no new requests; requests in flight still hold its memory."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """Whether a model version serves."""
@@ -46,6 +50,10 @@ MODEL_STATE_READY: ModelState.ValueType  # 2
 """The version serves."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 3
 """The version was refused; the reason says why."""
+MODEL_STATE_UNLOADED: ModelState.ValueType  # 4
+"""The version is on disk and not in memory: the policy leaves it out, a person unloaded it, or nobody has asked for it yet."""
+MODEL_STATE_UNLOADING: ModelState.ValueType  # 5
+"""The version takes no new requests; requests in flight still hold its memory."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
@@ -77,7 +85,7 @@ class ListModelsResponse(_message.Message):
     """Resident memory of the service's process, in bytes."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelStatus]:
-        """Models, ordered by name and version."""
+        """Versions, ordered by name and then from the oldest to the newest."""
 
     def __init__(
         self,
@@ -94,6 +102,101 @@ class ListModelsResponse(_message.Message):
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
 
 @_typing.final
+class LoadModelRequest(_message.Message):
+    """Request of LoadModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the model; required. At most 64 characters."""
+    version: _builtins.str
+    """Version to load, also one that the model's policy leaves out. Empty loads the versions that the policy chooses. At most 64 characters of a-z, A-Z, 0-9,
+    ".", "_" and "-".
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadModelRequest: _TypeAlias = LoadModelRequest  # noqa: Y015
+
+@_typing.final
+class LoadModelResponse(_message.Message):
+    """Response of LoadModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelStatus]:
+        """The version asked for, or every version of the model that serves now; the one that answers requests without a version comes first."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___ModelStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadModelResponse: _TypeAlias = LoadModelResponse  # noqa: Y015
+
+@_typing.final
+class UnloadModelRequest(_message.Message):
+    """Request of UnloadModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the model; required. At most 64 characters."""
+    version: _builtins.str
+    """Version to unload. Empty unloads every version, and keeps versions that are added later from being loaded. At most 64 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnloadModelRequest: _TypeAlias = UnloadModelRequest  # noqa: Y015
+
+@_typing.final
+class UnloadModelResponse(_message.Message):
+    """Response of UnloadModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnloadModelResponse: _TypeAlias = UnloadModelResponse  # noqa: Y015
+
+@_typing.final
 class ModelStatus(_message.Message):
     """One version of one model."""
 
@@ -107,6 +210,10 @@ class ModelStatus(_message.Message):
     EXECUTION_PROVIDER_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     LOAD_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    VERSION_POLICY_FIELD_NUMBER: _builtins.int
+    DEFAULT_VERSION_FIELD_NUMBER: _builtins.int
+    DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -116,13 +223,21 @@ class ModelStatus(_message.Message):
     state: Global___ModelState.ValueType
     """Whether the version serves."""
     reason: _builtins.str
-    """Why the version does not serve, for a person. Empty when it serves."""
+    """Why the version was refused, for a person. Of a version that serves: why its newer files were refused. Else empty."""
     execution_provider: _builtins.str
     """Execution provider that runs it, for example "CPUExecutionProvider". Empty when it does not serve."""
     size_bytes: _builtins.int
     """Size of the version's files, in bytes."""
     load_milliseconds: _builtins.int
     """Time it took to load, check and warm up, in milliseconds. Zero when it does not serve."""
+    required: _builtins.bool
+    """Whether readiness of the service waits for the model. A model that is not required is loaded by the first request for it."""
+    version_policy: _builtins.str
+    """Which versions of the model serve: "latest:<count>", "specific:<version>,<version>" or "all"."""
+    default_version: _builtins.bool
+    """True for the version that answers requests which name the model and no version."""
+    default_model: _builtins.bool
+    """True for the versions of the model that answers requests which name no model."""
     def __init__(
         self,
         *,
@@ -134,10 +249,14 @@ class ModelStatus(_message.Message):
         execution_provider: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         load_milliseconds: _builtins.int = ...,
+        required: _builtins.bool = ...,
+        version_policy: _builtins.str = ...,
+        default_version: _builtins.bool = ...,
+        default_model: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "load_milliseconds", b"load_milliseconds", "name", b"name", "reason", b"reason", "size_bytes", b"size_bytes", "state", b"state", "task", b"task", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "default_version", b"default_version", "execution_provider", b"execution_provider", "load_milliseconds", b"load_milliseconds", "name", b"name", "reason", b"reason", "required", b"required", "size_bytes", b"size_bytes", "state", b"state", "task", b"task", "version", b"version", "version_policy", b"version_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

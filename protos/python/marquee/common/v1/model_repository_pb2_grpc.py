@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelRepositoryServiceStub:
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service.
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service.
     """
 
     def __init__(self, channel):
@@ -39,6 +39,16 @@ class ModelRepositoryServiceStub:
                 '/marquee.common.v1.ModelRepositoryService/ListModels',
                 request_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/marquee.common.v1.ModelRepositoryService/LoadModel',
+                request_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/marquee.common.v1.ModelRepositoryService/UnloadModel',
+                request_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelResponse.FromString,
                 _registered_method=True)
         self.LoadBundle = channel.unary_unary(
                 '/marquee.common.v1.ModelRepositoryService/LoadBundle',
@@ -63,11 +73,30 @@ class ModelRepositoryServiceStub:
 
 
 class ModelRepositoryServiceServicer:
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service.
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service.
     """
 
     def ListModels(self, request, context):
-        """Lists the models of the service's repository and their state.
+        """Lists every version of the service's repository, loaded or not, and its state. Looks at the folder, loads nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadModel(self, request, context):
+        """Loads a version of a model, or the versions that its policy chooses, and undoes an earlier UnloadModel. Files are verified, the golden outputs are
+        reproduced and the version is warmed up before it takes the place of what served; requests are answered all the while. Files that did not change since
+        they were loaded are not loaded again. NOT_FOUND when the folder holds no such model or version. FAILED_PRECONDITION with the reason when a version
+        is refused; what served before serves on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Takes a version, or the whole model, out of service. New requests for it are refused with UNAVAILABLE, requests in flight are answered, then its memory
+        goes back to the system. It stays away until LoadModel: neither requests nor polling bring it back. The health does not change. Returns when the memory
+        is back, at the latest after 5 seconds. NOT_FOUND when nothing of it is loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +139,16 @@ def add_ModelRepositoryServiceServicer_to_server(servicer, server):
                     request_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsRequest.FromString,
                     response_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsResponse.SerializeToString,
             ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelRequest.FromString,
+                    response_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelRequest.FromString,
+                    response_serializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelResponse.SerializeToString,
+            ),
             'LoadBundle': grpc.unary_unary_rpc_method_handler(
                     servicer.LoadBundle,
                     request_deserializer=marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadBundleRequest.FromString,
@@ -139,7 +178,7 @@ def add_ModelRepositoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelRepositoryService:
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service.
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service.
     """
 
     @staticmethod
@@ -159,6 +198,60 @@ class ModelRepositoryService:
             '/marquee.common.v1.ModelRepositoryService/ListModels',
             marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsRequest.SerializeToString,
             marquee_dot_common_dot_v1_dot_model__repository__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.common.v1.ModelRepositoryService/LoadModel',
+            marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelRequest.SerializeToString,
+            marquee_dot_common_dot_v1_dot_model__repository__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.common.v1.ModelRepositoryService/UnloadModel',
+            marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelRequest.SerializeToString,
+            marquee_dot_common_dot_v1_dot_model__repository__pb2.UnloadModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,14 +27,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelRepositoryServiceStub:
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service."""
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModelRepositoryServiceAsyncStub: ...
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.ListModelsRequest, _model_repository_pb2.ListModelsResponse]
-    """Lists the models of the service's repository and their state."""
+    """Lists every version of the service's repository, loaded or not, and its state. Looks at the folder, loads nothing."""
+    LoadModel: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.LoadModelRequest, _model_repository_pb2.LoadModelResponse]
+    """Loads a version of a model, or the versions that its policy chooses, and undoes an earlier UnloadModel. Files are verified, the golden outputs are
+    reproduced and the version is warmed up before it takes the place of what served; requests are answered all the while. Files that did not change since
+    they were loaded are not loaded again. NOT_FOUND when the folder holds no such model or version. FAILED_PRECONDITION with the reason when a version
+    is refused; what served before serves on.
+    """
+    UnloadModel: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.UnloadModelRequest, _model_repository_pb2.UnloadModelResponse]
+    """Takes a version, or the whole model, out of service. New requests for it are refused with UNAVAILABLE, requests in flight are answered, then its memory
+    goes back to the system. It stays away until LoadModel: neither requests nor polling bring it back. The health does not change. Returns when the memory
+    is back, at the latest after 5 seconds. NOT_FOUND when nothing of it is loaded.
+    """
     LoadBundle: _grpc.UnaryUnaryMultiCallable[_model_repository_pb2.LoadBundleRequest, _model_repository_pb2.LoadBundleResponse]
     """Loads a bundle's scorers for this service: files are verified, run once and kept beside the bundles already loaded.
     Loading a loaded bundle again succeeds. FAILED_PRECONDITION when a file is missing or corrupt; the bundles loaded before serve on.
@@ -48,11 +59,22 @@ class ModelRepositoryServiceStub:
 
 @_typing.type_check_only
 class ModelRepositoryServiceAsyncStub(ModelRepositoryServiceStub):
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service."""
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.ListModelsRequest, _model_repository_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """Lists the models of the service's repository and their state."""
+    """Lists every version of the service's repository, loaded or not, and its state. Looks at the folder, loads nothing."""
+    LoadModel: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.LoadModelRequest, _model_repository_pb2.LoadModelResponse]  # type: ignore[assignment]
+    """Loads a version of a model, or the versions that its policy chooses, and undoes an earlier UnloadModel. Files are verified, the golden outputs are
+    reproduced and the version is warmed up before it takes the place of what served; requests are answered all the while. Files that did not change since
+    they were loaded are not loaded again. NOT_FOUND when the folder holds no such model or version. FAILED_PRECONDITION with the reason when a version
+    is refused; what served before serves on.
+    """
+    UnloadModel: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.UnloadModelRequest, _model_repository_pb2.UnloadModelResponse]  # type: ignore[assignment]
+    """Takes a version, or the whole model, out of service. New requests for it are refused with UNAVAILABLE, requests in flight are answered, then its memory
+    goes back to the system. It stays away until LoadModel: neither requests nor polling bring it back. The health does not change. Returns when the memory
+    is back, at the latest after 5 seconds. NOT_FOUND when nothing of it is loaded.
+    """
     LoadBundle: _aio.UnaryUnaryMultiCallable[_model_repository_pb2.LoadBundleRequest, _model_repository_pb2.LoadBundleResponse]  # type: ignore[assignment]
     """Loads a bundle's scorers for this service: files are verified, run once and kept beside the bundles already loaded.
     Loading a loaded bundle again succeeds. FAILED_PRECONDITION when a file is missing or corrupt; the bundles loaded before serve on.
@@ -65,7 +87,7 @@ class ModelRepositoryServiceAsyncStub(ModelRepositoryServiceStub):
     """Returns one loaded bundle with its item ids in row order. NOT_FOUND when it is not loaded."""
 
 class ModelRepositoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells what a model service has loaded and loads recommendation bundles. Served by every model service."""
+    """Tells what a model service has loaded, and loads and unloads models and recommendation bundles. Served by every model service."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -73,7 +95,30 @@ class ModelRepositoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_repository_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_repository_pb2.ListModelsResponse, _abc.Awaitable[_model_repository_pb2.ListModelsResponse]]:
-        """Lists the models of the service's repository and their state."""
+        """Lists every version of the service's repository, loaded or not, and its state. Looks at the folder, loads nothing."""
+
+    @_abc_1.abstractmethod
+    def LoadModel(
+        self,
+        request: _model_repository_pb2.LoadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_repository_pb2.LoadModelResponse, _abc.Awaitable[_model_repository_pb2.LoadModelResponse]]:
+        """Loads a version of a model, or the versions that its policy chooses, and undoes an earlier UnloadModel. Files are verified, the golden outputs are
+        reproduced and the version is warmed up before it takes the place of what served; requests are answered all the while. Files that did not change since
+        they were loaded are not loaded again. NOT_FOUND when the folder holds no such model or version. FAILED_PRECONDITION with the reason when a version
+        is refused; what served before serves on.
+        """
+
+    @_abc_1.abstractmethod
+    def UnloadModel(
+        self,
+        request: _model_repository_pb2.UnloadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_repository_pb2.UnloadModelResponse, _abc.Awaitable[_model_repository_pb2.UnloadModelResponse]]:
+        """Takes a version, or the whole model, out of service. New requests for it are refused with UNAVAILABLE, requests in flight are answered, then its memory
+        goes back to the system. It stays away until LoadModel: neither requests nor polling bring it back. The health does not change. Returns when the memory
+        is back, at the latest after 5 seconds. NOT_FOUND when nothing of it is loaded.
+        """
 
     @_abc_1.abstractmethod
     def LoadBundle(
