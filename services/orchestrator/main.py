@@ -26,7 +26,8 @@ from services.orchestrator.servicers.recommendation import RecommendationService
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store.factory import UnsupportedStore, open_store
 from services.runtime.errors import ServiceError
-from services.runtime.server import CannotStart, ServiceDefinition, run_service
+from services.runtime.server import ServiceDefinition, run_service
+from services.runtime.startup import CannotStart
 
 CONTRACTS = [
     f"marquee.entertainment.v1.{name}"

@@ -20,7 +20,8 @@ from marquee.text.v1 import text_service_pb2 as text_pb
 from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
 from marquee.vision.v1 import vision_service_pb2 as vision_pb
 from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
-from services.runtime.request_context import REQUEST_ID_KEY, current_request
+from services.runtime.observability.tracing import outgoing_metadata
+from services.runtime.request_context import PRIORITY_KEY, REQUEST_ID_KEY, TENANT_KEY, current_request
 
 if TYPE_CHECKING:
     # The typed views of the stubs for asynchronous channels exist for the type checker only.
@@ -200,7 +201,13 @@ def _open_channel(address: str, contract: str) -> grpc.aio.Channel:
 
 async def _call(family: Family, method: Callable[..., Awaitable[ResponseT]], request: Any, seconds: float) -> ResponseT:
     call = current_request()
+    metadata = (
+        (REQUEST_ID_KEY, call.request_id),
+        (TENANT_KEY, call.tenant),
+        (PRIORITY_KEY, call.priority.name.lower()),
+        *outgoing_metadata(),
+    )
     try:
-        return await method(request, timeout=max(0.001, seconds), metadata=((REQUEST_ID_KEY, call.request_id),))
+        return await method(request, timeout=max(0.001, seconds), metadata=metadata)
     except grpc.aio.AioRpcError as error:
         raise MeshError(family, error) from error

@@ -42,6 +42,7 @@ class ServiceError(Exception):
         violations: invalid fields (`BadRequest`).
         retry_after_seconds: when trying again makes sense (`RetryInfo`); None leaves it out.
         resource: (type, name) of what was not found (`ResourceInfo`); None leaves it out.
+        quota: (subject, description) of the limit that overload has reached (`QuotaFailure`); None leaves it out.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ServiceError(Exception):
         violations: Sequence[FieldViolation] = (),
         retry_after_seconds: float | None = None,
         resource: tuple[str, str] | None = None,
+        quota: tuple[str, str] | None = None,
     ) -> None:
         if len(message) > _LONGEST_MESSAGE:
             message = f"{message[: _LONGEST_MESSAGE - 1]}…"
@@ -65,6 +67,7 @@ class ServiceError(Exception):
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
         self.resource = resource
+        self.quota = quota
 
 
 class InvalidRequest(ServiceError):
@@ -135,6 +138,9 @@ def status_details(error: ServiceError) -> bytes:
         details.append(_bad_request(error.violations))
     if error.resource is not None:
         details.append(error_details_pb2.ResourceInfo(resource_type=error.resource[0], resource_name=error.resource[1]))
+    if error.quota is not None:
+        violation = error_details_pb2.QuotaFailure.Violation(subject=error.quota[0], description=error.quota[1])
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))

@@ -27,9 +27,14 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._draining = False
         self._changed = asyncio.Event()
 
+    @property
+    def serving(self) -> bool:
+        """Whether the process as a whole is SERVING."""
+        return bool(self._status[OVERALL] == _Response.SERVING)
+
     def set_serving(self, serving: bool) -> None:
-        """Set every service of the process."""
-        if not self._draining:
+        """Set every service of the process; one that drains stays NOT_SERVING."""
+        if not self._draining and serving != self.serving:
             self._set_all(_Response.SERVING if serving else _Response.NOT_SERVING)
 
     def drain(self) -> None:

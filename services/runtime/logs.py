@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import structlog
 
+from services.runtime.request_context import current_request_or_none
 from services.runtime.settings import ServiceSettings
 
 
@@ -19,6 +20,7 @@ def configure_logs(service: str, settings: ServiceSettings) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -29,6 +31,14 @@ def configure_logs(service: str, settings: ServiceSettings) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def add_request_id(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Add the id of the call that is being served, if there is one: a structlog processor."""
+    call = current_request_or_none()
+    if call is not None:
+        event.setdefault("request_id", call.request_id)
+    return event
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -1,30 +1,31 @@
-"""What every model service is made of: a data plane, a model repository, bundles, and pipelines made from the loaded
-models.
-"""
+"""What every model service is made of: a data plane, a model repository, bundles, and a watchdog over them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc
 
-from marquee.common.v1 import model_repository_pb2_grpc, report_pb2
+from marquee.common.v1 import model_repository_pb2_grpc, report_pb2, usage_pb2_grpc
 from services.runtime.bundles.candidates import CandidatePipeline
 from services.runtime.bundles.repository import BundleRepository
 from services.runtime.data_plane import DataPlane, Timings
-from services.runtime.engine import CPU, EngineUnavailable, choose_provider
-from services.runtime.errors import NotFound, Unavailable
+from services.runtime.errors import Unavailable
+from services.runtime.health import Health
 from services.runtime.logs import get_logger
 from services.runtime.model_repository_servicer import ModelRepositoryServicer
-from services.runtime.pipeline import Pipeline
+from services.runtime.open_inference.attach import OPEN_INFERENCE_CONTRACT, attach_open_inference
+from services.runtime.open_inference.tensor_pipeline import TensorPipeline
 from services.runtime.repository.loader import LoadedModel
+from services.runtime.repository.policy import VersionPolicies
 from services.runtime.repository.repository import ModelRepository
+from services.runtime.repository.serving import PipelineFactory, ServingModel
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ModelServiceSettings
-
-PipelineT = TypeVar("PipelineT", bound=Pipeline[Any, Any, Any, Any])
+from services.runtime.telemetry import Telemetry
+from services.runtime.usage_servicer import USAGE_CONTRACT, UsageServicer
+from services.runtime.watchdog import Watchdog
 
 _logger = get_logger(__name__)
 MODEL_REPOSITORY_CONTRACT = "marquee.common.v1.ModelRepositoryService"
@@ -37,122 +38,168 @@ class ModelService:
         name: short name of the family, for example "text".
         settings: options of the process.
         with_ranker: whether the service serves the rankers of bundles.
+        pipelines: `task` of `model.yaml` → how to make its pipeline.
+        default_model: model that answers calls which name none; without it in the repository the service is not ready.
     """
 
-    def __init__(self, name: str, settings: ModelServiceSettings, with_ranker: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: ModelServiceSettings,
+        with_ranker: bool = False,
+        *,
+        pipelines: Mapping[str, PipelineFactory] | None = None,
+        default_model: str = "",
+    ) -> None:
         self.name = name
-        self.plane = DataPlane(settings.engines)
-        self.models = ModelRepository(settings.model_repository, CPU)
+        self.telemetry = Telemetry.from_settings(settings, name)
+        self.plane = DataPlane(
+            settings.engines,
+            maximum_requests=settings.maximum_queued_requests,
+            maximum_wait_seconds=settings.maximum_queue_milliseconds / 1000,
+            cache_bytes=settings.response_cache_bytes,
+            metrics=self.telemetry.metrics.model,
+            usage=self.telemetry.usage,
+        )
+        self.models = ModelRepository(
+            settings.model_repository,
+            factories=pipelines or {},
+            tensors=TensorPipeline,
+            policies=VersionPolicies.parse(settings.version_policies),
+            wanted=settings.execution_provider,
+            half_precision=settings.half_precision,
+            changed=self._look,
+            forgotten=self.telemetry.metrics.forget,
+        )
         self.bundles = BundleRepository(settings.bundle_repository, name, with_ranker)
         self.candidates = CandidatePipeline(self.bundles)
+        self.health = Health([])
         self._settings = settings
+        self._default_model = default_model
+        self._needs_models = True
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = False
+        self._was_ready = False
+        self._engine_problem = ""
+        self._report_gauges()
 
     def definition(
-        self,
-        contract: str,
-        attach: Callable[[grpc.aio.Server], None],
-        prepare: Callable[[], None] | None = None,
-        needs_models: bool = True,
+        self, contract: str, attach: Callable[[grpc.aio.Server], None], needs_models: bool = True
     ) -> ServiceDefinition:
         """Describe the service to the server.
 
         Args:
             contract: full name of the family's gRPC service.
             attach: adds the family's servicer.
-            prepare: builds and warms up the pipelines once the models are loaded.
             needs_models: whether an empty model repository keeps the service from being ready.
         """
+        contracts = [contract, MODEL_REPOSITORY_CONTRACT, OPEN_INFERENCE_CONTRACT, USAGE_CONTRACT]
+        self._needs_models = needs_models
+        self.health = Health(contracts)
 
         def attach_all(server: grpc.aio.Server) -> None:
             attach(server)
             model_repository_pb2_grpc.add_ModelRepositoryServiceServicer_to_server(
-                ModelRepositoryServicer(self.models, self.bundles), server
+                ModelRepositoryServicer(self.models, self.bundles, self._default_model), server
             )
+            usage_pb2_grpc.add_UsageServiceServicer_to_server(UsageServicer(self.telemetry.usage), server)
+            attach_open_inference(server, self.models, self.plane, self.name, lambda: self.health.serving)
 
-        def load() -> Sequence[str]:
-            try:
-                self.models.provider = choose_provider(self._settings.execution_provider)
-            except EngineUnavailable as error:
-                return [str(error)]
-            self.models.load_all()
-            if prepare is not None:
-                prepare()
-            return self.models.missing_required() if needs_models or self.models.versions else []
+        return ServiceDefinition(
+            self.name, contracts, attach_all, self.start, self.stop, telemetry=self.telemetry, health=self.health
+        )
 
-        async def start() -> Sequence[str]:
-            return await asyncio.to_thread(load)
+    async def start(self) -> Sequence[str]:
+        """Load the required models and begin to watch; returns why the service cannot serve, empty when it can.
 
-        async def stop() -> None:
-            await asyncio.to_thread(self.plane.close)
-
-        return ServiceDefinition(self.name, [contract, MODEL_REPOSITORY_CONTRACT], attach_all, start, stop)
-
-
-class PipelineRegistry(Generic[PipelineT]):
-    """The pipelines of one kind of task, one for each loaded model that can do it.
-
-    Args:
-        models: repository of the service.
-        factories: `task` of `model.yaml` → how to make the pipeline.
-        default: model that answers when the request names none.
-    """
-
-    def __init__(
-        self,
-        models: ModelRepository,
-        factories: Mapping[str, Callable[[LoadedModel], PipelineT]],
-        default: str,
-    ) -> None:
-        self._models = models
-        self._factories = factories
-        self._default = default
-        self._pipelines: dict[str, tuple[LoadedModel, PipelineT]] = {}
-        self._built = False
-
-    def build(self) -> None:
-        """Make and warm up the pipelines of all models that serve; a model that has no working pipeline is refused."""
-        for name, state in list(self._models.versions.items()):
-            factory = self._factories.get(state.task)
-            if state.model is not None and factory is not None:
-                try:
-                    pipeline = factory(state.model)
-                    pipeline.warmup()
-                except Exception:
-                    # As in the loader: the other models must serve, and the text is for the log only.
-                    _logger.exception("pipeline cannot be made", model=name, version=state.version)
-                    reason = (
-                        f"{name}/{state.version}: the {state.task} pipeline cannot be made; the service's log says why"
-                    )
-                    self._models.refuse(name, reason)
-                    continue
-                self._pipelines[name] = (state.model, pipeline)
-        self._built = True
-
-    def get(self, name: str) -> tuple[LoadedModel, PipelineT]:
-        """Return a model and its pipeline, the default's for an empty name.
-
-        Raises:
-            NotFound: no model of that name does this task.
-            Unavailable: the models are still being loaded, or the model was refused.
+        May be cancelled, and ends soon after `stop` is called.
         """
-        if not self._built:
-            raise Unavailable(
-                "MODELS_NOT_LOADED", "the models are not loaded yet; call again when the health is SERVING"
+        try:
+            await self.models.start()
+        except Unavailable:
+            return ["it was stopped while its models were loaded"]
+        self._started = True
+        if self._settings.poll_seconds:
+            self._tasks.append(asyncio.create_task(self._repeat(self._settings.poll_seconds, self.models.poll)))
+        if self._settings.watchdog_seconds:
+            watchdog = Watchdog(
+                self.plane,
+                self._smallest_model,
+                self._judge_engines,
+                every_seconds=self._settings.watchdog_seconds,
+                limit_seconds=self._settings.hung_engine_seconds,
             )
-        wanted = name or self._default
-        found = self._pipelines.get(wanted)
-        if found is not None:
-            return found
-        model = self._models.model(wanted)
-        able = ", ".join(sorted(self._pipelines)) or "none"
-        raise NotFound("model", "model", wanted, f"it does {model.manifest.task}; for this call there are: {able}")
+            self._tasks.append(asyncio.create_task(watchdog.run()))
+        self._look()
+        return self.problems()
+
+    async def stop(self) -> None:
+        """Give up loads in progress and end everything that `start` began."""
+        self._started = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.models.close()
+        await asyncio.to_thread(self.plane.close)
+
+    def problems(self) -> list[str]:
+        """Return why the service is not ready; empty when it is."""
+        found = self.models.problems()
+        if self._needs_models and not self.models.index():
+            found.append(f"the model repository {self._settings.model_repository.name} holds no model")
+        elif self._default_model and self._default_model not in self.models:
+            found.append(
+                f"the default model {self._default_model} is not in the model repository, which has "
+                f"{', '.join(sorted({state.name for state in self.models.index()})) or 'none'}"
+            )
+        if self._engine_problem:
+            found.append(self._engine_problem)
+        return found
+
+    def _report_gauges(self) -> None:
+        metrics, plane = self.telemetry.metrics, self.plane
+        metrics.watch_models(self.models.index)
+        metrics.watch_serving(lambda: self.health.serving)
+        metrics.watch_cache(lambda: plane.cache_size)
+        metrics.watch_engines(lambda: (sum(since is not None for since in plane.busy_since()), plane.engines))
+        metrics.watch_queue(lambda: {(one.name, one.version): size for one, size in plane.queued().items()})
+
+    def _look(self) -> None:
+        """Set the health. A service that was ready once stays so whatever happens to its models: what is corrupt never
+        takes the place of what serves, and what a person unloads is meant. Only engines that hang take it away.
+        """
+        if not self._started:
+            return
+        if not self._was_ready and not self.problems():
+            self._was_ready = True
+            _logger.info("required models ready", serving=len(self.models.serving()))
+        self.health.set_serving(self._was_ready and not self._engine_problem)
+
+    def _judge_engines(self, problem: str) -> None:
+        self._engine_problem = problem
+        self._look()
+
+    def _smallest_model(self) -> LoadedModel | None:
+        """Return the smallest model that serves, a required one where there is any."""
+        states = [state for state in self.models.index() if state.model is not None]
+        states.sort(key=lambda state: (not state.required, state.size_bytes))
+        return states[0].model if states else None
+
+    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:
+                _logger.exception("the model repository could not be polled")
 
 
-def model_report(model: LoadedModel, timings: Timings) -> report_pb2.ModelReport:
+def model_report(serving: ServingModel, timings: Timings) -> report_pb2.ModelReport:
     """Return what answered and where the time went, for the reply."""
     return report_pb2.ModelReport(
-        model=model.manifest.name,
-        version=model.manifest.version,
+        model=serving.identity.name,
+        version=serving.identity.version,
         queue_microseconds=timings.queue_microseconds,
         compute_microseconds=timings.compute_microseconds,
+        cached=timings.cached,
     )

@@ -8,27 +8,22 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import grpc
 import uvloop
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.runtime.call_handlers import CallHandlers
 from services.runtime.health import Health
-from services.runtime.interceptor import CallInterceptor
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import ServiceSettings
+from services.runtime.startup import AddressInUse, CannotStart
+from services.runtime.telemetry import Telemetry
 
 _logger = get_logger(__name__)
 _LARGEST_OPTION = 2**31 - 1
-
-
-class CannotStart(RuntimeError):
-    """The service cannot start; the message says why and what to do."""
-
-
-class AddressInUse(CannotStart):
-    """The address cannot be listened on."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,9 @@ class ServiceDefinition:
         start: loads what it needs, off the event loop where that takes long; returns why it cannot serve, empty when
         it can.
         stop: gives back what `start` took.
+        telemetry: what the process records; None records what the settings ask for.
+        health: the process's health, for a definition that drives it itself once it has started; None leaves it to the
+            server, which sets it once `start` found no problem.
     """
 
     name: str
@@ -49,6 +47,8 @@ class ServiceDefinition:
     attach: Callable[[grpc.aio.Server], None]
     start: Callable[[], Awaitable[Sequence[str]]]
     stop: Callable[[], Awaitable[None]]
+    telemetry: Telemetry | None = None
+    health: Health | None = None
 
 
 class ServiceServer:
@@ -57,11 +57,12 @@ class ServiceServer:
     def __init__(self, definition: ServiceDefinition, settings: ServiceSettings) -> None:
         self._definition = definition
         self._settings = settings
-        self._health = Health(definition.contracts)
+        self._health = definition.health or Health(definition.contracts)
+        self.telemetry = definition.telemetry or Telemetry.from_settings(settings, definition.name)
+        self._handlers = CallHandlers(settings, self.telemetry.recorder)
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(settings)],
             options=[
-                # Twice our own limit: the interceptor answers with details, the transport only guards memory.
+                # Twice our own limit: the handlers answer with details, the transport only guards memory.
                 ("grpc.max_receive_message_length", min(settings.maximum_message_bytes * 2, _LARGEST_OPTION)),
                 ("grpc.max_send_message_length", -1),
                 # Two processes must not share a port unnoticed.
@@ -71,24 +72,20 @@ class ServiceServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen, load, and become SERVING when everything required is ready.
+        """Listen, load, and become SERVING when everything required is ready. May be cancelled; `stop` cleans up.
 
         Raises:
-            AddressInUse: the address cannot be bound.
+            CannotStart: an address cannot be listened on, or a file of the settings cannot be used.
         """
         begin = time.monotonic()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._definition.attach(self._server)
+        self._definition.attach(cast("grpc.aio.Server", self._handlers))
+        self._server.add_generic_rpc_handlers((self._handlers,))
         reflection.enable_server_reflection(
             [*self._definition.contracts, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
         )
-        address = f"{self._settings.host}:{self._settings.port}"
-        try:
-            self.port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            self.port = 0
-        if self.port == 0:
-            raise AddressInUse(f"cannot listen on {address}: the port is taken or the address is not this machine's")
+        self.port = self._listen()
+        await self.telemetry.start(self._settings)
         await self._server.start()
         _logger.info("listening", host=self._settings.host, port=self.port)
         problems = await self._definition.start()
@@ -96,7 +93,8 @@ class ServiceServer:
             for problem in problems:
                 _logger.error("not serving", reason=problem)
             return
-        self._health.set_serving(True)
+        if self._definition.health is None:
+            self._health.set_serving(True)
         _logger.info("serving", port=self.port, seconds=round(time.monotonic() - begin, 3))
 
     async def stop(self) -> None:
@@ -106,7 +104,18 @@ class ServiceServer:
         self._health.drain()
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
+        await self.telemetry.stop()
         _logger.info("stopped")
+
+    def _listen(self) -> int:
+        address = f"{self._settings.host}:{self._settings.port}"
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise AddressInUse(f"cannot listen on {address}: the port is taken or the address is not this machine's")
+        return port
 
 
 def run_service(
@@ -126,8 +135,15 @@ def run_service(
             loop.add_signal_handler(number, stopping.set)
         built = build()
         server = ServiceServer(built if isinstance(built, ServiceDefinition) else await built, settings)
-        await server.start()
-        await stopping.wait()
+        # Who is told to stop while models are loading does not finish loading them first.
+        starting, told = asyncio.create_task(server.start()), asyncio.create_task(stopping.wait())
+        await asyncio.wait([starting, told], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await told
+        else:
+            starting.cancel()
+            await asyncio.wait([starting])
         _logger.info("draining", seconds=settings.drain_seconds)
         await server.stop()
 

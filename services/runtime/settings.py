@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.repository.policy import VersionPolicies
 from services.runtime.sources import DataSettings
 
 
@@ -29,12 +30,30 @@ class ServiceSettings(BaseSettings):
         le=3600,
         description="Deadline for calls whose caller set none, so that no call lasts forever.",
     )
+    default_stream_deadline_seconds: float = Field(
+        default=3600.0,
+        gt=0,
+        le=86_400,
+        description="Deadline for streams whose caller set none, such as exports and Open Inference streams.",
+    )
+    maximum_calls: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="Calls in flight at the same time, whatever they wait for. One more is refused with "
+        "RESOURCE_EXHAUSTED, TOO_MANY_CALLS.",
+    )
     maximum_message_bytes: int = Field(
         default=32 << 20,
         ge=1 << 10,
         le=1 << 30,
         description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming "
         "the limit.",
+    )
+    tenant_from_metadata: bool = Field(
+        default=False,
+        description="Whether callers say whose call it is, in the metadata x-marquee-tenant. Only for services that "
+        "outsiders cannot reach.",
     )
     drain_seconds: float = Field(
         default=20.0,
@@ -49,6 +68,37 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged. Finished calls are logged at info."
     )
+    access_log: Literal["all", "slow", "failures"] = Field(
+        default="all",
+        description="Which finished calls get a log line: all, those that failed or were slow, or those that failed. "
+        "A line costs more than a small model: model services log slow and failed calls by default.",
+    )
+    slow_call_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="From which duration a call counts as slow in the access log."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of the Prometheus metrics page (/metrics) on the service's host; 0 takes a free one and logs "
+        "it, unset serves none.",
+    )
+    tracing_endpoint: str | None = Field(
+        default=None,
+        description="Address of an OpenTelemetry collector (OTLP over gRPC), for example http://localhost:4317. Unset "
+        "traces nothing.",
+    )
+    tracing_sample_ratio: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the traces started here that are recorded; a caller's own decision comes first.",
+    )
+    usage_file: Path | None = Field(
+        default=None,
+        description="File to which the tenants' usage is appended (JSON lines), so that it survives a restart. Unset "
+        "keeps it in memory.",
+    )
 
 
 class ModelServiceSettings(ServiceSettings):
@@ -56,6 +106,31 @@ class ModelServiceSettings(ServiceSettings):
 
     model_repository: Path = Field(
         description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml."
+    )
+    version_policies: dict[str, str] = Field(
+        default_factory=dict,
+        description='Which versions of a model serve, as JSON: {"*": "latest:1", "ranker": "specific:1,3", "lab": "all"}. '
+        "The key * is the default, which is latest:1 when it is not given.",
+    )
+    poll_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="How often to look into the model repository for new, changed and removed versions; 0 never looks "
+        "again, so that what serves changes only when somebody loads or unloads it.",
+    )
+    watchdog_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        description="How often a known request is sent through the engines; when it does not come back, the health turns "
+        "NOT_SERVING. 0 switches the watchdog off.",
+    )
+    hung_engine_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="A model run that takes longer counts as hung.",
     )
     bundle_repository: Path = Field(
         default_factory=lambda: DataSettings().data_directory / "bundles",
@@ -68,9 +143,48 @@ class ModelServiceSettings(ServiceSettings):
         description="Model runs at the same time in this process, one thread each. One a core is best; more only "
         "adds switching.",
     )
-    execution_provider: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto",
-        description="Where models run. auto takes CUDA where it is installed, else the CPU. With cuda, a process "
-        "that cannot use the GPU "
-        "refuses to serve instead of being slow.",
+    tenant_from_metadata: bool = Field(
+        default=True,
+        description="Whether callers say whose call it is, in the metadata x-marquee-tenant, for usage and the response "
+        "cache. Set it to false where outsiders reach the service directly.",
     )
+    maximum_queued_requests: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="Requests that wait for an engine or run. One more is refused with RESOURCE_EXHAUSTED, QUEUE_FULL.",
+    )
+    maximum_queue_milliseconds: float = Field(
+        default=1_000,
+        gt=0,
+        le=600_000,
+        description="Longest estimated wait for an engine. A request that would wait longer is refused at once with "
+        "RESOURCE_EXHAUSTED, QUEUE_FULL, and the time after which to retry.",
+    )
+    response_cache_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 40,
+        description="Size of the response cache: answers kept by tenant, model, version, options and input. 0 keeps "
+        "none, so that a measurement measures the model.",
+    )
+    access_log: Literal["all", "slow", "failures"] = Field(
+        default="slow",
+        description="Which finished calls get a log line: all, those that failed or were slow, or those that failed.",
+    )
+    execution_provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        default="auto",
+        description="Where models run. auto takes CUDA where it works, else the CPU. With cuda or tensorrt, a process "
+        "that cannot use the GPU refuses to serve instead of being slow. TensorRT compiles each model once a machine.",
+    )
+    half_precision: bool = Field(
+        default=False,
+        description="Whether TensorRT may compute in 16 bits. A model whose answers then differ too much from its "
+        "stored ones is refused.",
+    )
+
+    @field_validator("version_policies")
+    @classmethod
+    def _policies_can_be_read(cls, policies: dict[str, str]) -> dict[str, str]:
+        VersionPolicies.parse(policies)
+        return policies

@@ -21,6 +21,7 @@ from tests.contract.cases import classical, dummy, text, vision
 from tests.contract.cases.kinds import Cases
 from tests.support.dummy_model import write_model
 from tests.support.dummy_service import DummyService
+from tests.support.tensor_models import write_forest_model, write_linear_model
 
 Built = tuple[ServiceDefinition, ServiceSettings]
 
@@ -55,7 +56,16 @@ def _vision(scratch: Path, bundles: Path) -> Built:
 
 
 def _classical(scratch: Path, bundles: Path) -> Built:
-    settings = ClassicalSettings(port=0, bundle_repository=bundles, maximum_message_bytes=classical.MESSAGE_LIMIT)
+    # Its recommenders come in bundles; models like these are what others may put into its repository.
+    models = scratch / "models"
+    write_linear_model(models)
+    write_forest_model(models)
+    settings = ClassicalSettings(
+        port=0,
+        model_repository=models,
+        bundle_repository=bundles,
+        maximum_message_bytes=classical.MESSAGE_LIMIT,
+    )
     return build_classical(settings), settings
 
 

@@ -21,9 +21,11 @@ from marquee.common.v1 import vector_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
-from services.runtime.model_service import ModelService, PipelineRegistry, model_report
+from services.runtime.model_service import ModelService, model_report
 from services.runtime.pipeline import Pipeline, Prepared
 from services.runtime.repository.loader import LoadedModel
+from services.runtime.repository.requested import RequestedModels
+from services.runtime.repository.serving import PipelineFactory
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ModelServiceSettings
 from services.runtime.validation import Violations
@@ -83,7 +85,7 @@ class DummyServicer(text_service_pb2_grpc.TextServiceServicer):
         self.script: Script = _unscripted
         self.stream_script: StreamScript = _unscripted_stream
         self.service = service
-        self.vectors = PipelineRegistry(service.models, {dummy_model.TASK: DummyPipeline}, default=dummy_model.NAME)
+        self.vectors = RequestedModels(service.models, DummyPipeline, dummy_model.NAME)
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Any) -> pb.EmbedTextResponse:
         check = Violations()
@@ -91,12 +93,12 @@ class DummyServicer(text_service_pb2_grpc.TextServiceServicer):
             for index, text in enumerate(request.texts):
                 check.text(f"texts[{index}]", text, maximum=1000)
         check.raise_if_any()
-        model, pipeline = self.vectors.get(request.model)
-        vectors, timings = await self.service.plane.infer(pipeline, request.texts)
+        serving, pipeline = await self.vectors.get(request.model)
+        vectors, timings = await self.service.plane.infer(pipeline, request.texts, model=serving.identity)
         return pb.EmbedTextResponse(
             vectors=[vector_pb2.Vector(values=vector.astype("<f4").tobytes()) for vector in vectors],
             dimensions=vectors.shape[1],
-            report=model_report(model, timings),
+            report=model_report(serving, timings),
         )
 
     async def ClassifyText(self, request: pb.ClassifyTextRequest, context: Any) -> pb.ClassifyTextResponse:
@@ -119,16 +121,27 @@ class DummyService:
     Args:
         models: folder of the model repository; may be empty.
         bundles: folder of the bundles.
+        pipeline: how to make the pipeline of a model.
+        default_model: model that the service needs to be ready; none when empty.
         settings: options that differ from the defaults.
     """
 
-    def __init__(self, models: Path, bundles: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        models: Path,
+        bundles: Path | None = None,
+        *,
+        pipeline: PipelineFactory = DummyPipeline,
+        default_model: str = "",
+        **settings: Any,
+    ) -> None:
         self.settings = DummySettings(
             model_repository=models,
             bundle_repository=bundles or models.parent / "bundles",
-            **{"engines": 2, "drain_seconds": 5.0, **settings},
+            **{"engines": 2, "drain_seconds": 5.0, "access_log": "all", **settings},
         )
-        self.service = ModelService("text", self.settings)
+        pipelines = {dummy_model.TASK: pipeline}
+        self.service = ModelService("text", self.settings, pipelines=pipelines, default_model=default_model)
         self.servicer = DummyServicer(self.service)
 
     def definition(self) -> ServiceDefinition:
@@ -145,7 +158,7 @@ class DummyService:
                 (grpc.method_handlers_generic_handler(STREAM_CONTRACT, {"Stream": stream}),)
             )
 
-        return self.service.definition(CONTRACT, attach, self.servicer.vectors.build)
+        return self.service.definition(CONTRACT, attach)
 
     def running(self, channel_options: Sequence[tuple[str, object]] = ()) -> AbstractAsyncContextManager[RunningServer]:
         """Run the service for the length of a block."""

@@ -1,116 +1,412 @@
-"""The model repository of one service: folders `<name>/<version>/`, the newest version of each model loaded."""
+"""The models of one service, hot: versions side by side, loaded, replaced and unloaded without dropping a request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import asyncio
+import contextvars
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-from services.runtime.errors import NotFound, Unavailable
+from services.runtime.engine import EngineUnavailable, Wanted
+from services.runtime.errors import DeadlinePassed, FailedPrecondition, NotFound, Unavailable
 from services.runtime.logs import get_logger
-from services.runtime.repository.loader import LoadedModel, VersionRefused, load_version
-from services.runtime.repository.manifest import MANIFEST_FILE, ManifestInvalid, read_manifest
+from services.runtime.repository.folders import Catalogue, RepositoryUnreadable, read_catalogue
+from services.runtime.repository.loader import LoadCancelled, VersionRefused
+from services.runtime.repository.memory import give_memory_back, releases
+from services.runtime.repository.policy import VersionPolicies
+from services.runtime.repository.provider import ModelOpener
+from services.runtime.repository.records import ModelRecord, VersionRecord
+from services.runtime.repository.serving import PipelineFactory, ServingBuilder, ServingModel
+from services.runtime.repository.states import VersionState
+from services.runtime.request_context import current_request
 
+ResultT = TypeVar("ResultT")
+
+# Two loads at a time: reading and hashing one overlaps with the warm-up of the other, and requests keep their cores.
+_LOADERS = 2
+# A folder swapped by two renames is not there for a moment; what vanished is looked for again after this.
+_CONFIRM_SECONDS = 0.25
+# How long `unload` waits for requests in flight before it returns and leaves the rest to them.
+_RELEASE_SECONDS = 5.0
+_FREEING_SECONDS = 0.05
+# How long what is unloaded may be held before reference cycles are suspected.
+_CYCLES_SECONDS = 1.0
 _logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class VersionState:
-    """One version as `ListModels` shows it; `model` is None when it was refused for `reason`."""
-
-    name: str
-    version: str
-    model: LoadedModel | None
-    reason: str = ""
-    task: str = ""
-    required: bool = True
-    size_bytes: int = 0
-
-
-@dataclass
 class ModelRepository:
-    """Models of one service by name.
+    """Models of one service by name. Everything but the loading itself happens on one event loop.
 
-    Attributes:
-        root: folder of the repository.
-        provider: execution provider the models run on.
+    Args:
+        root: folder of the repository: `<name>/<version>/model.yaml`.
+        factories: `task` of `model.yaml` → how to make its pipeline.
+        tensors: how to make the pipeline of the Open Inference Protocol.
+        policies: which versions of each model serve.
+        wanted: execution provider of the settings.
+        half_precision: whether a GPU may compute in 16 bits where it can choose.
+        changed: called whenever what serves has changed.
+        forgotten: called with name and version when the last request has let go of an unloaded version.
     """
 
-    root: Path
-    provider: str
-    versions: dict[str, VersionState] = field(default_factory=dict)
+    def __init__(
+        self,
+        root: Path,
+        *,
+        factories: Mapping[str, PipelineFactory],
+        tensors: PipelineFactory,
+        policies: VersionPolicies | None = None,
+        wanted: Wanted = "auto",
+        half_precision: bool = False,
+        changed: Callable[[], None] = lambda: None,
+        forgotten: Callable[[str, str], None] = lambda name, version: None,
+    ) -> None:
+        self._root = root
+        self._opener = ModelOpener(wanted, half_precision)
+        self._builder = ServingBuilder(self._opener.open, factories, tensors)
+        self._policies = policies or VersionPolicies.parse({})
+        self._changed = changed
+        self._forgotten = forgotten
+        self._catalogue: Catalogue = {}
+        self._records: dict[str, ModelRecord] = {}
+        self._ready: dict[str, dict[str, ServingModel]] = {}
+        self._operations: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
+        self._releases: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(_LOADERS, thread_name_prefix="load")
+        self._closing = threading.Event()
+        self._started = False
 
-    def load_all(self) -> None:
-        """Load the newest version of every model. A refused version is kept with its reason and the others go on."""
-        for folder in newest_versions(self.root):
-            name, version = folder.parent.name, folder.name
-            size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-            try:
-                model = load_version(folder, self.provider)
-            except VersionRefused as error:
-                _logger.error("model refused", model=name, version=version, reason=str(error))
-                task, required = _describe_refused(folder)
-                self.versions[name] = VersionState(name, version, None, str(error), task, required, size)
-                continue
-            self.versions[name] = VersionState(
-                name, version, model, "", model.manifest.task, model.manifest.required, size
-            )
-            _logger.info(
-                "model ready",
-                model=name,
-                version=version,
-                provider=self.provider,
-                milliseconds=round(model.load_seconds * 1000),
-                parity=model.parity.max_difference,
-            )
+    def ready(self, name: str, version: str = "") -> ServingModel | None:
+        """Return a version that serves, the default one for an empty version; None when there is none."""
+        versions = self._ready.get(name)
+        return versions.get(version) if versions is not None else None
 
-    def refuse(self, name: str, reason: str) -> None:
-        """Take a loaded model out of service; it stays listed with the reason."""
-        self.versions[name] = replace(self.versions[name], model=None, reason=reason)
+    def serving(self) -> list[ServingModel]:
+        """Return every version that serves, by name, each model's default first."""
+        return [model for _, table in sorted(self._ready.items()) for version, model in table.items() if version]
 
-    def missing_required(self) -> list[str]:
+    def index(self) -> Sequence[VersionState]:
+        """Return every version on disk or in memory, by name and version."""
+        return [state for _, record in sorted(self._records.items()) for state in record.describe()]
+
+    def __contains__(self, name: str) -> bool:
+        record = self._records.get(name)
+        return record is not None and bool(record.versions)
+
+    def problems(self) -> list[str]:
         """Return why each required model does not serve; empty when the service may be ready."""
-        refused = [state.reason for state in self.versions.values() if state.required and state.model is None]
-        return refused if self.versions else [f"the model repository {self.root.name} holds no model"]
+        if not self._started:
+            return ["the models are not loaded yet"]
+        try:
+            _ = self._opener.provider
+        except EngineUnavailable as error:
+            return [str(error)]
+        return [
+            problem for _, record in sorted(self._records.items()) if record.required and (problem := record.problem())
+        ]
 
-    def model(self, name: str, field_name: str = "model") -> LoadedModel:
-        """Return a model that serves.
+    async def start(self) -> None:
+        """Look at the folder and load the required models; those that are refused are left to `problems`."""
+        try:
+            await self.refresh()
+        except RepositoryUnreadable as error:
+            _logger.warning("no models", reason=str(error))
+        try:
+            await asyncio.gather(*(self._keep(record) for record in self._records.values() if record.required))
+        except BaseException:
+            self._closing.set()
+            raise
+        self._started = True
+        self._publish()
+
+    async def acquire(self, name: str, version: str = "", field_name: str = "model") -> ServingModel:
+        """Return a version that serves; a model that is not required is loaded by its first request, and all who ask
+        meanwhile wait for that load.
 
         Raises:
-            NotFound: no model has that name; the message lists those there are.
-            Unavailable: the model was refused at load.
+            NotFound: there is no such model or version, or the version policy leaves it out.
+            Unavailable: it was refused or unloaded, or the service has not loaded its models yet.
+            DeadlinePassed: the caller's deadline passed while it was loaded.
         """
-        state = self.versions.get(name)
-        if state is None:
-            raise NotFound(
-                field_name,
-                "model",
-                name[:100],
-                f"this service has {', '.join(sorted(self.versions)) or 'none'}",
-            )
-        if state.model is None:
+        found = self.ready(name, version)
+        if found is not None:
+            return found
+        if not self._started:
             raise Unavailable(
-                "MODEL_NOT_READY",
-                f"model {name} {state.version} does not serve: its files failed the checks at load",
+                "MODELS_NOT_LOADED", "the models are not loaded yet; call again when the health is SERVING"
             )
-        return state.model
+        record = self._record(name, version, field_name)
+        waits = not record.active or record.lock.locked()
+        if waits and not record.all_unloaded and not record.is_unloaded(version):
+            await self._wait(self._shared("use", name, "", partial(self._keep, record)))
+            found = self.ready(name, version)
+            if found is not None:
+                return found
+            record = self._record(name, version, field_name)
+        raise _not_serving(record, version, field_name)
+
+    async def load(self, name: str, version: str = "") -> list[ServingModel]:
+        """Load a version, or those of the policy when empty, also when a person unloaded them before. Files that did
+        not change since they were loaded are not loaded again. Returns what then serves of what was asked for.
+
+        Raises:
+            NotFound: the folder holds no such model or version.
+            FailedPrecondition: a version was refused; what served before serves on.
+            Unavailable: the folder cannot be listed now.
+        """
+        try:
+            await self.refresh()
+        except RepositoryUnreadable as error:
+            raise Unavailable("REPOSITORY_UNREADABLE", str(error)) from error
+        self._record(name, version, "version" if version else "name")
+        models: list[ServingModel] = await self._wait(
+            self._shared("load", name, version, partial(self._load, name, version))
+        )
+        return models
+
+    async def unload(self, name: str, version: str = "") -> None:
+        """Take a version, or the whole model when empty, out of service until a person loads it again. Requests in
+        flight finish; when the last of them is answered, the memory goes back to the system.
+
+        Raises:
+            NotFound: nothing of it is loaded.
+        """
+        record = self._records.get(name)
+        if record is None:
+            raise NotFound("name", "model", name[:100], self._known())
+        async with record.lock:
+            targets = [one for one in record.serving() if version in ("", one)]
+            if not targets:
+                raise NotFound(
+                    "version" if version else "name",
+                    "model",
+                    (f"{name}/{version}" if version else name)[:100],
+                    f"it is not loaded; loaded are: {', '.join(record.serving()) or 'none'}",
+                )
+            record.mark_unloaded(version)
+            releases = [self._take_out(record.versions[one]) for one in targets]
+            self._publish()
+        await asyncio.wait(releases, timeout=_RELEASE_SECONDS)
+
+    async def poll(self) -> None:
+        """Look at the folder once: load what is new by the policy and what changed, unload what vanished."""
+        try:
+            await self.refresh()
+        except RepositoryUnreadable as error:
+            _logger.warning("model repository not polled", reason=str(error))
+            return
+        due = [record for record in self._records.values() if record.active or record.required]
+        tasks = [self._shared("use", one.name, "", partial(self._keep, one)) for one in due]
+        await asyncio.gather(*map(self._wait, tasks))
+
+    async def refresh(self) -> None:
+        """Look at the folder without loading or unloading anything.
+
+        Raises:
+            RepositoryUnreadable: the folder is missing or cannot be listed.
+        """
+        before = self._catalogue
+        found = await asyncio.to_thread(read_catalogue, self._root, before)
+        if any(set(versions) - set(found.get(name, {})) for name, versions in before.items()):
+            await asyncio.sleep(_CONFIRM_SECONDS)
+            found = await asyncio.to_thread(read_catalogue, self._root, before)
+        self._catalogue = found
+        self._adopt()
+
+    async def close(self) -> None:
+        """Give up loads in progress; returns after the step they are at."""
+        self._closing.set()
+        for task in [*self._operations.values(), *self._releases]:
+            task.cancel()
+        await asyncio.gather(*self._operations.values(), *self._releases, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    async def _load(self, name: str, version: str) -> list[ServingModel]:
+        record = self._records[name]
+        async with record.lock:
+            for one in record.versions.values():
+                if version in ("", one.version):
+                    one.forgive()
+            record.mark_loaded(version)
+            await self._reconcile(record)
+            asked = [version] if version else list(record.versions)
+            refused = [record.versions[one] for one in asked if one in record.versions and record.versions[one].refused]
+            if refused:
+                serving = ", ".join(record.serving())
+                raise FailedPrecondition(
+                    "MODEL_REFUSED",
+                    "; ".join(one.reason for one in refused) + (f"; {name} serves {serving} on" if serving else ""),
+                    {"model": name, "versions": ",".join(one.version for one in refused)},
+                )
+            return [model for one, model in record.table().items() if one and version in ("", one)]
+
+    async def _keep(self, record: ModelRecord) -> None:
+        """Make what serves of a model what its policy says."""
+        async with record.lock:
+            record.active = True
+            await self._reconcile(record)
+
+    async def _reconcile(self, record: ModelRecord) -> None:
+        # A refused version makes room for an older one, so the choice is made again after each round.
+        while due := [version for version in record.chosen() if record.versions[version].stale]:
+            for version in due:
+                if (one := record.versions.get(version)) is not None:
+                    await self._load_version(one)
+        for version in record.superseded():
+            self._take_out(record.versions[version])
+        self._publish()
+
+    async def _load_version(self, record: VersionRecord) -> None:
+        folder = record.folder
+        if folder is None:
+            return
+        record.loading = True
+        try:
+            serving = await self._on_thread(lambda: self._builder.build(folder.path, self._check_closing))
+        except VersionRefused as error:
+            record.refuse(folder.fingerprint, str(error))
+            _logger.error("model refused", model=record.name, version=record.version, reason=str(error))
+            return
+        except (LoadCancelled, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if not self._closing.is_set() or (task is not None and task.cancelling()):
+                raise
+            raise _shutting_down() from error
+        finally:
+            record.loading = False
+        if record.serving is not None:
+            self._take_out(record)
+        record.serve(serving, folder.fingerprint)
+        self._publish()
+        _logger.info(
+            "model ready",
+            model=record.name,
+            version=record.version,
+            provider=serving.model.onnx.provider,
+            milliseconds=round(serving.model.load_seconds * 1000),
+            parity=serving.model.parity.max_difference,
+        )
+
+    def _take_out(self, record: VersionRecord) -> asyncio.Task[None]:
+        """Stop serving a version; the returned task ends when nobody holds it any more and its memory is back."""
+        serving, record.serving = record.serving, None
+        assert serving is not None
+        record.leaving += 1
+        releases.begin()
+        gone = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def notify() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(gone.set)
+
+        # Whoever can still run the version holds its graph.
+        weakref.finalize(serving.model.onnx, notify).atexit = False
+        task = asyncio.create_task(self._release(record, gone), context=contextvars.Context())
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+        return task
+
+    async def _release(self, record: VersionRecord, gone: asyncio.Event) -> None:
+        try:
+            try:
+                await asyncio.wait_for(gone.wait(), _CYCLES_SECONDS)
+            except TimeoutError:
+                # Requests that ended may have left it in reference cycles. Looking for these stops the world for tens
+                # of milliseconds, so only then.
+                await self._on_thread(gc.collect)
+                await gone.wait()
+            # The thread that let go of it last is still freeing it.
+            await asyncio.sleep(_FREEING_SECONDS)
+            await self._on_thread(give_memory_back)
+        finally:
+            releases.end()
+        record.leaving -= 1
+        _logger.info("model unloaded", model=record.name, version=record.version)
+        if record.serving is None and not record.leaving:
+            self._forgotten(record.name, record.version)
+            self._adopt()
+
+    def _publish(self) -> None:
+        self._ready = {name: table for name, record in self._records.items() if (table := record.table())}
+        self._changed()
+
+    def _adopt(self) -> None:
+        for name in {*self._catalogue, *self._records}:
+            record = self._records.setdefault(name, ModelRecord(name, self._policies.of(name)))
+            record.adopt(self._catalogue.get(name, {}))
+            if not record.versions and not record.lock.locked() and not record.marked:
+                del self._records[name]
+
+    def _record(self, name: str, version: str, field_name: str) -> ModelRecord:
+        record = self._records.get(name)
+        if record is None or not record.versions:
+            raise NotFound(field_name, "model", name[:100], self._known())
+        if version and version not in record.versions:
+            known = ", ".join(state.version for state in record.describe()) or "none"
+            raise NotFound(field_name, "model version", f"{name}/{version}"[:200], f"{name} has {known}")
+        return record
+
+    def _known(self) -> str:
+        known = sorted(name for name, record in self._records.items() if record.versions)
+        return f"this service has {', '.join(known) or 'none'}"
+
+    def _shared(
+        self, kind: str, name: str, version: str, work: Callable[[], Coroutine[Any, Any, ResultT]]
+    ) -> asyncio.Task[ResultT]:
+        """Return the running operation of that kind, or start it; it goes on when the caller leaves."""
+        key = (kind, name, version)
+        task = self._operations.get(key)
+        if task is None or task.done():
+            # A context of its own: the first caller's deadline and request id are not the load's.
+            task = asyncio.create_task(work(), context=contextvars.Context())
+            self._operations[key] = task
+            task.add_done_callback(partial(self._finished, key))
+        return task
+
+    def _finished(self, key: tuple[str, str, str], task: asyncio.Task[Any]) -> None:
+        if self._operations.get(key) is task:
+            del self._operations[key]
+        if not task.cancelled():
+            task.exception()  # seen, in case all who waited for it have left
+
+    async def _wait(self, task: asyncio.Task[ResultT]) -> ResultT:
+        remaining = current_request().remaining_seconds()
+        done, _ = await asyncio.wait({task}, timeout=remaining)
+        if not done:
+            raise DeadlinePassed("the caller's deadline passed while the model was loaded; the load goes on")
+        if task.cancelled():
+            raise _shutting_down()
+        return task.result()
+
+    async def _on_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _check_closing(self) -> None:
+        if self._closing.is_set():
+            raise LoadCancelled
 
 
-def newest_versions(root: Path) -> list[Path]:
-    """Return the folder of the newest version of each model below `root`: the highest number, else the last name."""
-    folders: dict[str, Path] = {}
-    for manifest in sorted(root.glob(f"*/*/{MANIFEST_FILE}"), key=lambda path: _version_order(path.parent.name)):
-        folders[manifest.parent.parent.name] = manifest.parent
-    return [folders[name] for name in sorted(folders)]
+def _shutting_down() -> Unavailable:
+    return Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
 
 
-def _version_order(version: str) -> tuple[bool, int, str]:
-    return (version.isdecimal(), int(version) if version.isdecimal() else 0, version)
-
-
-def _describe_refused(folder: Path) -> tuple[str, bool]:
-    try:
-        manifest = read_manifest(folder)
-    except ManifestInvalid:
-        # A manifest nobody can read must not let the service pass for ready.
-        return "", True
-    return manifest.task, manifest.required
+def _not_serving(record: ModelRecord, version: str, field_name: str) -> NotFound | Unavailable:
+    """Return the error for a model or version that is on disk and does not serve."""
+    title = f"model {record.name}{f' {version}' if version else ''}"
+    if record.is_unloaded(version) or (not version and (record.all_unloaded or record.unloaded)):
+        return Unavailable("MODEL_UNLOADED", f"{title} was unloaded; load it with ModelRepositoryService.LoadModel")
+    one = record.versions.get(version)
+    if one is not None and not one.refused:
+        serving = ", ".join(record.serving()) or "none"
+        advice = f"the version policy {record.policy} leaves it out; {record.name} serves: {serving}"
+        return NotFound(field_name, "model version", f"{record.name}/{version}", advice)
+    refused = version or ", ".join(one.version for one in record.versions.values() if one.refused)
+    return Unavailable(
+        "MODEL_NOT_READY", f"model {record.name} {refused} does not serve: its files failed the checks at load"
+    )

@@ -88,7 +88,7 @@ def bad_calls() -> list[BadCall]:
 
 
 def cases() -> Cases:
-    """Return everything the classical service is asked; its recommenders come in bundles, so it has no models."""
+    """Return everything the classical service is asked; its recommenders come in bundles, its models are the tests'."""
     candidates = CandidateCases(f"{SERVICE}/GenerateCandidates", pb.GenerateCandidatesRequest, ["near", "next"])
     return Cases(
         good=[
@@ -105,4 +105,5 @@ def cases() -> Cases:
             *candidates.independence(),
         ],
         scorers=["near", "next"],
+        models={"forest-values": "1", "linear-scores": "1"},
     )

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.errors import FieldViolation, InvalidRequest, NotFound, Unavailable
+from services.runtime.logs import add_request_id
 from services.runtime.request_context import current_request
 from tests.support.clients import REQUEST_ID, Outcome, call_bytes, failure, health, outcome_of
 from tests.support.dummy_model import write_model
@@ -119,7 +119,7 @@ class TestRequestId:
         assert seen == set(ids)
 
     async def test_log_lines_of_a_call_carry_it(self, caller: Caller) -> None:
-        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        with capture_logs(processors=[add_request_id]) as lines:
             await caller.scripted(request_id="order-4711")
         (line,) = [line for line in lines if line["event"] == "call"]
         assert (line["request_id"], line["code"], line["method"]) == ("order-4711", "OK", SCRIPTED)
@@ -143,7 +143,7 @@ class TestDeadline:
 
     async def test_the_default_ends_calls_that_set_none(self, models: Path) -> None:
         write_model(models)
-        dummy = DummyService(models, default_deadline_seconds=0.05)
+        dummy = DummyService(models, default_deadline_seconds=0.05, default_stream_deadline_seconds=0.05)
         dummy.servicer.script = forever
         async with dummy.running() as server:
             answered = await Caller(dummy.servicer, server.channel).scripted(seconds=None)
@@ -336,7 +336,7 @@ class TestStreams:
 
     async def test_the_default_deadline_ends_a_stream(self, models: Path) -> None:
         write_model(models)
-        dummy = DummyService(models, default_deadline_seconds=0.05)
+        dummy = DummyService(models, default_deadline_seconds=0.05, default_stream_deadline_seconds=0.05)
 
         async def one_then_wait(request: pb.ClassifyTextRequest) -> AsyncIterator[pb.ClassifyTextResponse]:
             yield pb.ClassifyTextResponse()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -11,10 +12,11 @@ import pytest
 from marquee.common.v1 import model_repository_pb2, model_repository_pb2_grpc
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
-from services.runtime.server import ServiceServer
+from services.runtime.repository.loader import LoadedModel
+from services.runtime.server import ServiceDefinition, ServiceServer
 from tests.support.clients import Outcome, health, outcome_of
 from tests.support.dummy_model import NAME, edit_manifest, flip_byte, write_model
-from tests.support.dummy_service import DummyService
+from tests.support.dummy_service import DummyPipeline, DummyService
 
 
 async def embed(channel: grpc.aio.Channel, model: str = "") -> Outcome:
@@ -84,8 +86,9 @@ async def test_a_corrupt_optional_model_leaves_the_service_ready(models: Path) -
     flip_byte(write_model(models, "broken", required=False) / "model.onnx")
     async with DummyService(models).running() as server:
         assert await health(server.channel) == "SERVING"
-        assert (await states(server.channel))["broken"][0] == "MODEL_STATE_FAILED"
+        assert (await states(server.channel))["broken"][0] == "MODEL_STATE_UNLOADED", "nobody has asked for it"
         assert (await embed(server.channel, "broken")).code is grpc.StatusCode.UNAVAILABLE
+        assert (await states(server.channel))["broken"][0] == "MODEL_STATE_FAILED"
         assert (await embed(server.channel)).code is grpc.StatusCode.OK
 
 
@@ -99,9 +102,9 @@ async def test_a_model_without_a_working_pipeline_is_refused_like_a_corrupt_one(
     edit_manifest(folder, lambda document: document["files"].pop("tokenizer.json"))
     async with DummyService(models).running() as server:
         assert await health(server.channel) == expected
-        state, reason = (await states(server.channel))["no-tokenizer"]
         assert (await embed(server.channel)).code is grpc.StatusCode.OK
         assert (await embed(server.channel, "no-tokenizer")).code is grpc.StatusCode.UNAVAILABLE
+        state, reason = (await states(server.channel))["no-tokenizer"]
     assert state == "MODEL_STATE_FAILED"
     assert reason == "no-tokenizer/1: the word-vectors pipeline cannot be made; the service's log says why"
 
@@ -125,16 +128,14 @@ async def test_a_demanded_gpu_that_is_not_there_is_not_serving_rather_than_slow(
 
 async def test_a_call_while_the_models_load_is_told_to_come_back(models: Path) -> None:
     write_model(models)
-    dummy = DummyService(models)
-    gate, build = threading.Event(), dummy.servicer.vectors.build
-    loading, loop = asyncio.Event(), asyncio.get_running_loop()
+    gate, loading, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
-    def slow_build() -> None:
+    def slow(model: LoadedModel) -> DummyPipeline:
         loop.call_soon_threadsafe(loading.set)
         gate.wait(10)
-        build()
+        return DummyPipeline(model)
 
-    dummy.servicer.vectors.build = slow_build  # type: ignore[method-assign]
+    dummy = DummyService(models, pipeline=slow)
     server = ServiceServer(dummy.definition(), dummy.settings)
     starting = asyncio.create_task(server.start())
     await asyncio.wait_for(loading.wait(), 10)
@@ -148,3 +149,109 @@ async def test_a_call_while_the_models_load_is_told_to_come_back(models: Path) -
     await server.stop()
     assert (early.code, early.reason) == (grpc.StatusCode.UNAVAILABLE, "MODELS_NOT_LOADED")
     assert early.retry_seconds
+
+
+async def test_a_service_that_stops_while_it_loads_never_serves(models: Path) -> None:
+    for number in range(4):
+        write_model(models, f"model-{number}")
+    gate, loading, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def slow(model: LoadedModel) -> DummyPipeline:
+        loop.call_soon_threadsafe(loading.set)
+        gate.wait(10)
+        return DummyPipeline(model)
+
+    dummy = DummyService(models, pipeline=slow)
+    definition = dummy.definition()
+    starting = asyncio.create_task(_problems(definition))
+    await asyncio.wait_for(loading.wait(), 10)
+    stopping = asyncio.create_task(dummy.service.stop())
+    await asyncio.sleep(0.05)
+    gate.set()
+    await asyncio.wait_for(stopping, 5)
+    assert await starting == ["it was stopped while its models were loaded"]
+    assert not dummy.service.health.serving
+    assert dummy.service.models.serving() == []
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_running(models: Path) -> None:
+    for number in range(4):
+        write_model(models, f"model-{number}")
+    gate, loading, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def slow(model: LoadedModel) -> DummyPipeline:
+        loop.call_soon_threadsafe(loading.set)
+        gate.wait(10)
+        return DummyPipeline(model)
+
+    dummy = DummyService(models, pipeline=slow)
+    starting = asyncio.create_task(_problems(dummy.definition()))
+    await asyncio.wait_for(loading.wait(), 10)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    gate.set()
+    await asyncio.wait_for(dummy.service.stop(), 5)
+    assert not dummy.service.health.serving
+    assert dummy.service.models.serving() == []
+
+
+async def _problems(definition: ServiceDefinition) -> Sequence[str]:
+    return await definition.start()
+
+
+async def test_a_missing_default_model_keeps_the_service_from_being_ready_until_it_comes(models: Path) -> None:
+    write_model(models, "other-vectors")
+    async with DummyService(models, default_model=NAME).running() as server:
+        assert await health(server.channel) == "NOT_SERVING"
+        answered = await embed(server.channel)
+        assert (answered.code, answered.resource) == (grpc.StatusCode.NOT_FOUND, ("model", NAME))
+        assert (await embed(server.channel, "other-vectors")).code is grpc.StatusCode.OK
+        write_model(models)
+        stub = model_repository_pb2_grpc.ModelRepositoryServiceStub(server.channel)
+        await stub.LoadModel(model_repository_pb2.LoadModelRequest(name=NAME))
+        assert await health(server.channel) == "SERVING"
+        assert (await embed(server.channel)).code is grpc.StatusCode.OK
+
+
+async def test_a_missing_default_model_is_told_with_what_there_is(models: Path) -> None:
+    write_model(models, "other-vectors")
+    dummy = DummyService(models, default_model=NAME)
+    definition = dummy.definition()
+    assert await definition.start() == [
+        f"the default model {NAME} is not in the model repository, which has other-vectors"
+    ]
+    await definition.stop()
+
+
+async def test_a_request_may_name_the_version(models: Path) -> None:
+    for version, seed in (("1", 1), ("2", 2)):
+        write_model(models, version=version, seed=seed)
+    async with DummyService(models, version_policies={"*": "all"}).running() as server:
+        named = [await embed(server.channel, f"{NAME}/{version}") for version in ("1", "2")]
+        default = await embed(server.channel)
+        unknown = await embed(server.channel, f"{NAME}/3")
+    assert [one.reply.report.version for one in named] == ["1", "2"]
+    assert named[0].reply.vectors != named[1].reply.vectors
+    assert default.reply.vectors == named[1].reply.vectors
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND")
+
+
+async def test_a_polled_repository_serves_what_is_put_there(models: Path) -> None:
+    write_model(models)
+    async with DummyService(models, poll_seconds=0.05).running() as server:
+        write_model(models, version="2")
+        async with asyncio.timeout(10):
+            while (await embed(server.channel)).reply.report.version != "2":
+                await asyncio.sleep(0.02)
+        assert await health(server.channel) == "SERVING"
+
+
+async def test_unloading_leaves_the_health_as_it_is(models: Path) -> None:
+    write_model(models)
+    async with DummyService(models).running() as server:
+        stub = model_repository_pb2_grpc.ModelRepositoryServiceStub(server.channel)
+        await stub.UnloadModel(model_repository_pb2.UnloadModelRequest(name=NAME))
+        assert await health(server.channel) == "SERVING"
+        answered = await embed(server.channel)
+    assert (answered.code, answered.reason) == (grpc.StatusCode.UNAVAILABLE, "MODEL_UNLOADED")

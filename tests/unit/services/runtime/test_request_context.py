@@ -5,8 +5,14 @@ import time
 
 import pytest
 
-from services.runtime.errors import DeadlinePassed
-from services.runtime.request_context import RequestContext, current_request, enter_request, request_id_from
+from services.runtime.errors import DeadlinePassed, InvalidRequest
+from services.runtime.request_context import Priority, RequestContext, current_request, enter_request, read_metadata
+
+
+def request_id_from(metadata: list[tuple[str, str | bytes]] | None) -> str:
+    context = RequestContext()
+    read_metadata(context, metadata)
+    return context.request_id
 
 
 def test_the_callers_request_id_is_used() -> None:
@@ -24,6 +30,29 @@ def test_an_unusable_request_id_is_replaced(value: str | bytes) -> None:
 
 def test_each_call_without_an_id_gets_its_own() -> None:
     assert len({request_id_from(None), request_id_from([]), request_id_from([("a", "b")])}) == 3
+
+
+def test_tenant_and_priority_come_from_the_metadata() -> None:
+    context = RequestContext()
+    assert (context.tenant, context.priority) == ("default", Priority.NORMAL)
+    read_metadata(context, [("x-marquee-tenant", "studio-7"), ("x-marquee-priority", "high")])
+    assert (context.tenant, context.priority) == ("studio-7", Priority.HIGH)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("x-marquee-tenant", "Not A Tenant"), ("x-marquee-priority", "urgent"), ("x-marquee-priority", "")],
+)
+def test_a_bad_tenant_or_priority_is_refused_by_name(key: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"metadata {key}"):
+        read_metadata(RequestContext(), [(key, value)])
+
+
+def test_a_service_that_outsiders_reach_does_not_let_them_name_the_tenant() -> None:
+    context = RequestContext()
+    with pytest.raises(InvalidRequest, match="metadata x-marquee-tenant"):
+        read_metadata(context, [("x-marquee-tenant", "studio-7")], take_tenant=False)
+    assert context.tenant == "default"
 
 
 def test_no_deadline_never_passes() -> None:

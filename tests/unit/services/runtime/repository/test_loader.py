@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy
 import pytest
 
-from services.runtime.engine import CPU
-from services.runtime.repository.loader import VersionRefused, load_version
+from services.runtime.engine import CPU, OnnxModel
+from services.runtime.repository.loader import LoadCancelled, LoadedModel, VersionRefused, load_version
 from tests.support.dummy_model import edit_golden, edit_manifest, flip_byte, replace_file, truncate, write_model
 
 Damage = Callable[[Path], object]
+
+
+def _add_labels(folder: Path, content: bytes) -> None:
+    edit_manifest(folder, lambda document: document.update(labels="labels.txt"))
+    replace_file(folder, "labels.txt", content)
+
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "a flipped bit in the graph": (lambda folder: flip_byte(folder / "model.onnx"), "model.onnx is corrupt: SHA-256"),
@@ -62,11 +68,28 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda folder: edit_manifest(folder, lambda document: document.update(labels="labels.txt")),
         "states no SHA-256 of labels.txt",
     ),
+    "labels that fit no output": (
+        lambda folder: _add_labels(folder, b"tabby\ntiger\n"),
+        "labels.txt has 2 names; the outputs have 8 columns",
+    ),
+    "labels that are no text": (lambda folder: _add_labels(folder, b"\xff\xfe"), "labels.txt is no UTF-8"),
+    "a manifest that names another input": (
+        lambda folder: edit_manifest(folder, lambda document: document["inputs"][0].update(name="tokens")),
+        "declares the inputs attention_mask, tokens; the graph has attention_mask, input_ids",
+    ),
 }
 
 
+def _open(path: Path) -> OnnxModel:
+    return OnnxModel(path, CPU)
+
+
+def load(folder: Path) -> LoadedModel:
+    return load_version(folder, _open)
+
+
 def test_a_good_version_is_loaded_checked_and_warm(models: Path) -> None:
-    model = load_version(write_model(models), CPU)
+    model = load(write_model(models))
     assert model.manifest.name == "dummy-vectors"
     assert model.parity.cases == 1
     assert model.load_seconds > 0
@@ -75,8 +98,24 @@ def test_a_good_version_is_loaded_checked_and_warm(models: Path) -> None:
 
 def test_labels_are_read_in_order(models: Path) -> None:
     folder = write_model(models, labels="labels.txt")
-    replace_file(folder, "labels.txt", "tabby\nZürich\n".encode())
-    assert load_version(folder, CPU).labels() == ["tabby", "Zürich"]
+    names = ["tabby", "Zürich", *"cdefgh"]
+    replace_file(folder, "labels.txt", "\n".join(names).encode())
+    model = load(folder)
+    (folder / "labels.txt").unlink()
+    assert model.labels() == names, "a loaded version needs its folder no more"
+
+
+def test_a_load_is_given_up_between_its_steps(models: Path) -> None:
+    def cancelled() -> None:
+        raise LoadCancelled
+
+    with pytest.raises(LoadCancelled):
+        load_version(write_model(models), _open, cancelled)
+
+
+def test_the_sample_is_the_first_golden_case(models: Path) -> None:
+    sample = load(write_model(models)).sample
+    assert sample["input_ids"].tolist() == [[1, 9], [4, 0]]
 
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGES.values(), ids=DAMAGES)
@@ -84,7 +123,7 @@ def test_a_damaged_version_is_refused_and_says_why(models: Path, damage: Damage,
     folder = write_model(models)
     damage(folder)
     with pytest.raises(VersionRefused) as refused:
-        load_version(folder, CPU)
+        load(folder)
     assert str(refused.value).startswith("dummy-vectors/1: ")
     assert said in str(refused.value)
     assert str(models) not in str(refused.value), "callers see the reason; the paths of this machine are not theirs"

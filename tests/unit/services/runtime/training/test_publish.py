@@ -7,9 +7,9 @@ import numpy
 import pytest
 
 from services.runtime.engine import CPU
-from services.runtime.repository.loader import load_version
 from services.runtime.training.publish import PublishError, publish_version
 from tests.support.dummy_model import tokenizer_file, word_mean_graph
+from tests.support.repositories import load_on_cpu
 
 MANIFEST: dict[str, Any] = {
     "name": "dummy",
@@ -44,7 +44,7 @@ def publish(models: Path, **changes: Any) -> Path:
 def test_what_is_published_loads(models: Path) -> None:
     path = publish(models)
     assert path == models / "dummy" / "1" / "model.yaml"
-    model = load_version(path.parent, CPU)
+    model = load_on_cpu(path.parent)
     assert model.parity.cases == 2
     assert set(model.manifest.files) == {"model.onnx", "tokenizer.json", "golden.npz"}
     assert (path.parent / "card.md").read_text() == "# Dummy\n"
