@@ -2,7 +2,8 @@
 
 `make locks` writes one file an environment next to this script; `--check` (in `make lint`) needs no network.
 `test.txt` is the largest and is resolved first; all others take its versions, so that a package has one
-version everywhere.
+version everywhere. The servers that Marquee is benchmarked against stand alone: they pin packages of other
+versions than ours, name what they need in `<name>.in`, and live in environments of their own.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ class Lock:
     extras: tuple[str, ...]
     hashes: bool = True
 
+    @property
+    def source(self) -> str:
+        """What is resolved: our own project, or for an environment without extras its list of requirements."""
+        return "pyproject.toml" if self.extras else f"deploy/locks/{self.name}.in"
+
 
 # The first one decides the versions of the others.
 LOCK_FILES = (
@@ -53,6 +59,8 @@ LOCK_FILES = (
     # dependencies, and the package index decides which: exact versions are all that holds everywhere.
     Lock("training", ("text", "vision", "classical", "fit", "cpu", "training", "build"), hashes=False),
 )
+# Servers to compare with, each with its own versions of everything.
+PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()))
 
 # Never together, or never outside the training environment.
 EXCLUSIVE = ("onnxruntime", "onnxruntime-gpu")
@@ -81,6 +89,11 @@ def declared_requirements(extras: Iterable[str]) -> Iterator[Requirement]:
     return (requirement for requirement in requirements if canonicalize_name(requirement.name) not in own)
 
 
+def _listed_requirements(path: Path) -> Iterator[Requirement]:
+    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    return (Requirement(line) for line in lines if line)
+
+
 def read_pins(text: str) -> Pins:
     """Return package name -> versions of a lock's text: one, or one for each range of Python versions."""
     pins: dict[str, set[Version]] = {}
@@ -95,7 +108,7 @@ def compile_lock(lock: Lock, constraints: Path | None, upgrade: bool) -> None:
     Versions already in the file are kept where they still fit, unless `upgrade`.
     """
     target = LOCKS / f"{lock.name}.txt"
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-header"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", lock.source, "--quiet", "--no-header"]
     command += ["--universal", f"--python-version={OLDEST_PYTHON}"]
     command += ["--no-emit-package=marquee-client", "--annotation-style=line"]
     command += [f"--extra={extra}" for extra in lock.extras]
@@ -108,12 +121,13 @@ def compile_lock(lock: Lock, constraints: Path | None, upgrade: bool) -> None:
             resolved.write_text(target.read_text())
         subprocess.run([*command, f"--output-file={resolved}"], cwd=REPOSITORY, check=True)
         text = resolved.read_text()
-    target.write_text(_header(lock) + "\n".join(_without_companions(text.splitlines())) + "\n")
+    lines = _without_companions(text.splitlines()) if lock.extras else _without_comments(text.splitlines())
+    target.write_text(_header(lock) + "\n".join(lines) + "\n")
 
 
 def _header(lock: Lock) -> str:
     lines = [
-        f"# Environment `{lock.name}`: {', '.join(lock.extras)}.",
+        f"# Environment `{lock.name}`: {', '.join(lock.extras) or 'see ' + Path(lock.source).name}.",
         "# Written by `make locks`; do not edit.",
     ]
     if not lock.hashes:
@@ -131,10 +145,14 @@ def _without_companions(lines: Iterable[str]) -> Iterator[str]:
             yield re.sub(r", -c \S+|-c \S+, ", "", line)
 
 
+def _without_comments(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if not line.startswith("#"))
+
+
 def lock_problems() -> Iterator[str]:
     """Yield what is wrong with the committed locks: misfits, disagreements, what must not be there."""
     pins: dict[str, Pins] = {}
-    for lock in LOCK_FILES:
+    for lock in (*LOCK_FILES, *PEER_LOCK_FILES):
         path = LOCKS / f"{lock.name}.txt"
         if not path.exists():
             yield f"{path.name}: missing"
@@ -143,7 +161,7 @@ def lock_problems() -> Iterator[str]:
         pins[lock.name] = read_pins(text)
         yield from (f"{path.name}: {problem}" for problem in _text_problems(lock, text))
         yield from (f"{path.name}: {problem}" for problem in _requirement_problems(lock, pins[lock.name]))
-    yield from _disagreements(pins)
+    yield from _disagreements({lock.name: pins[lock.name] for lock in LOCK_FILES if lock.name in pins})
 
 
 def _text_problems(lock: Lock, text: str) -> Iterator[str]:
@@ -156,7 +174,8 @@ def _text_problems(lock: Lock, text: str) -> Iterator[str]:
 
 
 def _requirement_problems(lock: Lock, pins: Pins) -> Iterator[str]:
-    for requirement in declared_requirements(lock.extras):
+    declared = declared_requirements(lock.extras) if lock.extras else _listed_requirements(REPOSITORY / lock.source)
+    for requirement in declared:
         versions = pins.get(canonicalize_name(requirement.name), set())
         if not versions:
             yield f"lacks {requirement}"
@@ -188,6 +207,8 @@ def main() -> None:
         for lock in LOCK_FILES:
             compile_lock(lock, shared, arguments.upgrade)
             shared = shared or (LOCKS / f"{lock.name}.txt").relative_to(REPOSITORY)
+        for lock in PEER_LOCK_FILES:
+            compile_lock(lock, None, arguments.upgrade)
     problems = list(lock_problems())
     if problems:
         sys.exit("the locks do not fit, run `make locks`:\n  " + "\n  ".join(problems))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import demo, importing, recommend, status, train, up
+from services.cli import demo, importing, recommend, status, train, up, usage
 from services.cli.failures import MarqueeCommands
+from services.cli.load.command import load
+from services.cli.load.examples import EPILOG as LOAD_EXAMPLES
 
 EPILOG = """
 [bold]The whole story in one command[/]
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=up.EPILOG)(up.up)
 app.command(epilog=status.EPILOG)(status.status)
+app.command(epilog=usage.EPILOG)(usage.usage)
+app.command(epilog=LOAD_EXAMPLES)(load)
 app.add_typer(importing.app, name="import", help="Fill the catalogue and the history.", epilog=importing.EPILOG)
 app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)

@@ -71,12 +71,8 @@ def status(
     target: TargetOption = None,
 ) -> None:
     """Show the health of the services, their models, and what the store holds."""
-    settings = command_settings()
-    orchestrator = target or settings.target
-    targets = {
-        name: getattr(settings, f"{name}_target", "") or _neighbour(orchestrator, distance)
-        for distance, name in enumerate(SERVICES)
-    }
+    targets = service_targets(target)
+    orchestrator = targets["orchestrator"]
     if wait:
         _wait_until_all_serve(list(targets.values()), wait)
     with HealthProbe(orchestrator) as probe:
@@ -94,6 +90,20 @@ def status(
         nobody = all(one.health == "unreachable" for one in found)
         output.print("Start the mesh with [bold]marquee up[/]." if nobody else "[red]Not everything serves.[/]")
         raise typer.Exit(EXIT_FAILED)
+
+
+def service_targets(target: str | None) -> dict[str, str]:
+    """Return where each service of the mesh listens.
+
+    Args:
+        target: value of the `--target` option; None takes the settings' address.
+    """
+    settings = command_settings()
+    orchestrator = target or settings.target
+    return {
+        name: getattr(settings, f"{name}_target", "") or _neighbour(orchestrator, distance)
+        for distance, name in enumerate(SERVICES)
+    }
 
 
 def _wait_until_all_serve(targets: list[str], seconds: float) -> None:

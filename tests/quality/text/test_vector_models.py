@@ -14,7 +14,8 @@ from onnx import numpy_helper
 from tokenizers import Tokenizer
 
 import services.text
-from services.runtime.repository.loader import LoadedModel, load_version
+from services.runtime.repository.loader import LoadedModel
+from tests.support.repositories import load_on_cpu
 
 pytestmark = pytest.mark.quality
 
@@ -59,7 +60,7 @@ class Model:
 @pytest.fixture(scope="module", params=NAMES)
 def model(request: pytest.FixtureRequest) -> Model:
     folder = MODELS / request.param / "1"
-    loaded = load_version(folder, "CPUExecutionProvider")
+    loaded = load_on_cpu(folder)
     return Model(loaded, Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.runtime.repository.loader import LoadedModel, load_version
+from services.runtime.repository.loader import LoadedModel
 from services.vision.pipelines.image_decoding import decode_image
+from tests.support.repositories import load_on_cpu
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "services" / "vision" / "models" / "efficientnet-lite0" / "1"
@@ -31,7 +32,7 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 @pytest.fixture(scope="module")
 def model() -> LoadedModel:
-    return load_version(FOLDER, "CPUExecutionProvider")
+    return load_on_cpu(FOLDER)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, ServiceServer
 from services.runtime.settings import ModelServiceSettings
 from services.text.servicer import TextServicer
-from services.vision.pipelines.image_decoding import ImageLimits
 from services.vision.servicer import VisionServicer
 
 
@@ -135,8 +134,6 @@ def _definition(family: Family, settings: ModelServiceSettings) -> ServiceDefini
         if family == "text":
             text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, "none"), server)
         else:
-            vision_service_pb2_grpc.add_VisionServiceServicer_to_server(
-                VisionServicer(service, "none", ImageLimits()), server
-            )
+            vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionServicer(service, "none"), server)
 
     return service.definition(CONTRACTS[family], attach, needs_models=False)

@@ -1,0 +1,1 @@
+"""`make bench`: what Marquee adds to ONNX Runtime, measured beside other model servers in one interleaved run."""

@@ -1,0 +1,1 @@
+"""Programs that run in the environments of the servers we compare with; they import nothing of Marquee."""
