@@ -109,7 +109,7 @@ class ModelServiceSettings(ServiceSettings):
     )
     version_policies: dict[str, str] = Field(
         default_factory=dict,
-        description='Which versions of a model serve, as JSON: {"*": "latest:1", "ranker": "specific:1,3", "lab": "all"}. '
+        description='Which versions of a model serve, as JSON: {"*": "latest:1", "a": "specific:1,3", "b": "all"}. '
         "The key * is the default, which is latest:1 when it is not given.",
     )
     poll_seconds: float = Field(
@@ -123,8 +123,8 @@ class ModelServiceSettings(ServiceSettings):
         default=10.0,
         ge=0,
         le=3600,
-        description="How often a known request is sent through the engines; when it does not come back, the health turns "
-        "NOT_SERVING. 0 switches the watchdog off.",
+        description="How often a known request is sent through the engines; when it does not come back, the health "
+        "turns NOT_SERVING. 0 switches the watchdog off.",
     )
     hung_engine_seconds: float = Field(
         default=30.0,

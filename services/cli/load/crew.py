@@ -103,7 +103,7 @@ class Result:
     @property
     def goodput(self) -> float:
         """Good answers that came in the measured time, a second."""
-        return self.recording.good(self.seconds) / self.seconds if self.seconds else 0.0
+        return self.recording.goodput(self.seconds)
 
 
 @dataclass

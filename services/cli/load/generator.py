@@ -87,9 +87,11 @@ class Generator:
         cpu = _cpu_seconds()
         begin = time.monotonic_ns()
         await self._sleep_until(end)
-        seconds, cpu = (time.monotonic_ns() - begin) / 1e9, _cpu_seconds() - cpu
+        elapsed = (time.monotonic_ns() - begin) / 1e9
+        seconds = segment.seconds if not self._stopped.is_set() else min(elapsed, segment.seconds) if warm else 0.0
+        cpu = _cpu_seconds() - cpu
         abandoned = await self._drain(load)
-        return Finished(min(seconds, segment.seconds) if warm else 0.0, cpu, abandoned)
+        return Finished(seconds, cpu, abandoned)
 
     async def _sleep_until(self, at: int) -> None:
         try:

@@ -12,7 +12,7 @@ from services.cli.load.crew import Result
 from services.cli.load.histograms import curve, percentiles
 from services.cli.load.ramp import Knee
 
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "marquee",  # equal data, equal file
     "axes.spines.top": False,
@@ -29,7 +29,7 @@ _SIZE = (8.0, 3.6)
 def latency_curve(result: Result) -> str:
     """Plot latency by percentile: from the intended send, and from the actual one."""
     total = result.recording.total
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("Latency by percentile", "share of calls that were quicker", "ms")
         for values, label, colour, line in (
             (total.latency, "from the time the call was due", _BLUE, "-"),
@@ -54,7 +54,7 @@ def latency_over_time(result: Result) -> str:
     """Plot latency against the time at which calls were due."""
     course = result.recording.course(result.seconds)
     times = _middles(result, len(course))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("Latency over time", "time at which the call was due, s", "ms")
         found = [percentiles(one.latency, (50.0, 99.0, 100.0)) for one in course]
         for level, label, colour in ((100.0, "max", _RED), (99.0, "p99", _AMBER), (50.0, "p50", _BLUE)):
@@ -68,7 +68,7 @@ def throughput_over_time(result: Result) -> str:
     """Plot the calls that were due, those that were answered, and those answered well."""
     course = result.recording.course(result.seconds)
     times, width = _middles(result, len(course)), result.recording.interval_seconds
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("Throughput over time", "time, s", "calls/s")
         series: list[tuple[str, str, list[int]]] = [
             ("offered", _GREY, [one.offered for one in course]),
@@ -85,7 +85,7 @@ def throughput_over_time(result: Result) -> str:
 def ramp_curve(knee: Knee) -> str:
     """Plot goodput and p99 against the offered rate, with the knee."""
     points = sorted(knee.points, key=lambda one: one.offered)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _axes("Ramp", "offered calls/s", "good answers/s")
         offered = [one.offered for one in points]
         axes.plot(offered, offered, ":", color=_GREY, label="all that was offered")
@@ -119,4 +119,4 @@ def _middles(result: Result, count: int) -> list[float]:
 def _svg(figure: Figure) -> str:
     with io.StringIO() as out:
         figure.savefig(out, format="svg", metadata={"Date": None})
-        return out.getvalue()
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

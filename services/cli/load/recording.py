@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from services.cli.load.histograms import Microseconds, histogram, record
 from services.cli.load.plan import COLUMNS, NOT_SENT, OK, Calls
 
 Outcome = tuple[int, str, str]
+_SLACK = 0.01
+"""Part of an interval that is rounding: thirds of a second do not add up exactly."""
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Recording:
         self.steps = [StepRecord() for _ in range(steps)]
         self.lag = histogram()
         self.intervals: dict[int, Interval] = defaultdict(Interval)
+        self._good_by_step: list[Counter[int]] = [Counter() for _ in range(steps)]
 
     def add(self, outcomes: Sequence[Outcome], calls: Calls) -> None:
         """Record calls.
@@ -108,7 +112,7 @@ class Recording:
         for number in numpy.unique(table[:, 0]).tolist():
             step, code, reason = outcomes[number]
             rows = table[table[:, 0] == number]
-            self._add_ends(rows, width, code)
+            self._add_ends(step, rows, width, code)
             rows = rows[rows[:, 1] >= 0]  # the warm-up counts for nothing else
             if rows.size:
                 self._add_calls(step, code, reason, rows, width)
@@ -118,6 +122,8 @@ class Recording:
         for mine, theirs in zip(self.steps, other.steps, strict=True):
             mine.merge(theirs)
         self.lag.add(other.lag)
+        for counts, more in zip(self._good_by_step, other._good_by_step, strict=True):
+            counts.update(more)
         for index, interval in other.intervals.items():
             self.intervals[index].merge(interval)
 
@@ -131,21 +137,34 @@ class Recording:
 
     def course(self, seconds: float) -> list[Interval]:
         """Return the intervals of the measured time, in order; the last may be a part of one."""
-        last = max(1, -int(-seconds // self.interval_seconds))
+        last = max(1, math.ceil(seconds / self.interval_seconds - _SLACK))
         return [self.intervals.get(index) or Interval() for index in range(last)]
 
-    def good(self, seconds: float) -> int:
-        """Return the number of good answers that came in the measured time, whenever they were asked for."""
-        return sum(one.good for one in self.course(seconds))
+    def goodput(self, seconds: float, step: int | None = None) -> float:
+        """Return the good answers a second that came in the measured time, whenever they were asked for.
 
-    def _add_ends(self, rows: Microseconds, width: float, code: str) -> None:
+        Only whole intervals count: of a part, nobody knows which answers came after its end.
+
+        Args:
+            seconds: the measured time.
+            step: number of one step; None for all.
+        """
+        whole = math.floor(seconds / self.interval_seconds + _SLACK)
+        if not whole:
+            return 0.0
+        steps = self._good_by_step if step is None else [self._good_by_step[step]]
+        return sum(counts[index] for counts in steps for index in range(whole)) / (whole * self.interval_seconds)
+
+    def _add_ends(self, step: int, rows: Microseconds, width: float, code: str) -> None:
         if code == NOT_SENT:
             return
         ends = ((rows[:, 1] + rows[:, 2] + rows[:, 3]) // width).astype(numpy.int64)
         for index, count in _counted(ends):
             if index >= 0:
                 self.intervals[index].ended += count
-                self.intervals[index].good += count if code == OK else 0
+                if code == OK:
+                    self.intervals[index].good += count
+                    self._good_by_step[step][index] += count
 
     def _add_calls(self, step: int, code: str, reason: str, rows: Microseconds, width: float) -> None:
         into = self.steps[step]

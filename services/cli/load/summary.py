@@ -28,8 +28,8 @@ def result_table(result: Result, steps: Sequence[Step]) -> Group:
     for name in heads:
         table.add_column(name, justify="right", no_wrap=True)
     total = result.recording.total
-    for step, record in zip(steps, result.recording.steps, strict=True):
-        table.add_row(escape(step.name), *_cells(record, record.ok / result.seconds if result.seconds else math.nan))
+    for place, (step, record) in enumerate(zip(steps, result.recording.steps, strict=True)):
+        table.add_row(escape(step.name), *_cells(record, result.recording.goodput(result.seconds, place)))
     if len(steps) > 1:
         table.add_section()
         table.add_row("all", *_cells(total, result.goodput), style="bold")

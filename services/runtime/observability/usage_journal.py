@@ -40,6 +40,7 @@ class UsageJournal:
         self._sequence = 0
         self._unwritten: list[str] = []
         self._failing = False
+        self._writing = asyncio.Lock()
         self._lock: IO[str] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -69,21 +70,24 @@ class UsageJournal:
 
     async def write(self) -> None:
         """Write what is new; what cannot be written is kept for the next time, and the meter goes on."""
-        if not self._unwritten:
-            self._unwritten = [self._line(record) for record in self._meter.take_new()]
-        if not self._unwritten:
-            return
-        try:
-            await asyncio.to_thread(self._append, "".join(self._unwritten).encode())
-        except OSError as error:
-            if not self._failing:
-                _logger.error("usage cannot be written; it is kept in memory", path=str(self._path), error=str(error))
-            self._failing = True
-            return
-        if self._failing:
-            _logger.info("usage is written again", path=str(self._path))
-        self._failing = False
-        self._unwritten = []
+        async with self._writing:
+            if not self._unwritten:
+                self._unwritten = [self._line(record) for record in self._meter.take_new()]
+            if not self._unwritten:
+                return
+            try:
+                await asyncio.to_thread(self._append, "".join(self._unwritten).encode())
+            except OSError as error:
+                if not self._failing:
+                    _logger.error(
+                        "usage cannot be written; it is kept in memory", path=str(self._path), error=str(error)
+                    )
+                self._failing = True
+                return
+            if self._failing:
+                _logger.info("usage is written again", path=str(self._path))
+            self._failing = False
+            self._unwritten = []
 
     async def _write_regularly(self) -> None:
         while True:

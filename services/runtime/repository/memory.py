@@ -2,9 +2,9 @@
 
 What a model frees stays with glibc for later allocations unless it is told otherwise: of what a 24 MB sentence encoder
 takes, freeing alone gives back a third. `malloc_trim` gives back the rest, but for the end of each thread's heap, which
-can be 23 MB: that goes only at the moment of freeing, and only past a threshold that glibc raises to 64 MB in any process
-that handles large blocks. So the threshold is low while a model goes. onnxruntime's own options (no arena, initializers
-outside of it, no prepacking) do not change what is left.
+can be 23 MB: that goes only at the moment of freeing, and only past a threshold that glibc raises to 64 MB in any
+process that handles large blocks. So the threshold is low while a model goes. onnxruntime's own options (no arena,
+initializers outside of it, no prepacking) do not change what is left.
 """
 
 from __future__ import annotations

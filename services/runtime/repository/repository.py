@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import gc
 import threading
-import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from services.runtime.engine import EngineUnavailable, Wanted
-from services.runtime.errors import DeadlinePassed, FailedPrecondition, NotFound, Unavailable
+from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from services.runtime.logs import get_logger
 from services.runtime.repository.folders import Catalogue, RepositoryUnreadable, read_catalogue
 from services.runtime.repository.loader import LoadCancelled, VersionRefused
-from services.runtime.repository.memory import give_memory_back, releases
+from services.runtime.repository.operations import SharedOperations, shutting_down
 from services.runtime.repository.policy import VersionPolicies
 from services.runtime.repository.provider import ModelOpener
 from services.runtime.repository.records import ModelRecord, VersionRecord
+from services.runtime.repository.releasing import Releaser
 from services.runtime.repository.serving import PipelineFactory, ServingBuilder, ServingModel
 from services.runtime.repository.states import VersionState
-from services.runtime.request_context import current_request
 
 ResultT = TypeVar("ResultT")
 
@@ -34,9 +31,6 @@ _LOADERS = 2
 _CONFIRM_SECONDS = 0.25
 # How long `unload` waits for requests in flight before it returns and leaves the rest to them.
 _RELEASE_SECONDS = 5.0
-_FREEING_SECONDS = 0.05
-# How long what is unloaded may be held before reference cycles are suspected.
-_CYCLES_SECONDS = 1.0
 _logger = get_logger(__name__)
 
 
@@ -75,9 +69,9 @@ class ModelRepository:
         self._catalogue: Catalogue = {}
         self._records: dict[str, ModelRecord] = {}
         self._ready: dict[str, dict[str, ServingModel]] = {}
-        self._operations: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
-        self._releases: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(_LOADERS, thread_name_prefix="load")
+        self._operations = SharedOperations()
+        self._releaser = Releaser(self._threads)
         self._closing = threading.Event()
         self._started = False
 
@@ -143,7 +137,7 @@ class ModelRepository:
         record = self._record(name, version, field_name)
         waits = not record.active or record.lock.locked()
         if waits and not record.all_unloaded and not record.is_unloaded(version):
-            await self._wait(self._shared("use", name, "", partial(self._keep, record)))
+            await self._operations.share(("keep", name), partial(self._keep, record))
             found = self.ready(name, version)
             if found is not None:
                 return found
@@ -164,10 +158,7 @@ class ModelRepository:
         except RepositoryUnreadable as error:
             raise Unavailable("REPOSITORY_UNREADABLE", str(error)) from error
         self._record(name, version, "version" if version else "name")
-        models: list[ServingModel] = await self._wait(
-            self._shared("load", name, version, partial(self._load, name, version))
-        )
-        return models
+        return await self._operations.share(("load", name, version), partial(self._load, name, version))
 
     async def unload(self, name: str, version: str = "") -> None:
         """Take a version, or the whole model when empty, out of service until a person loads it again. Requests in
@@ -201,8 +192,7 @@ class ModelRepository:
             _logger.warning("model repository not polled", reason=str(error))
             return
         due = [record for record in self._records.values() if record.active or record.required]
-        tasks = [self._shared("use", one.name, "", partial(self._keep, one)) for one in due]
-        await asyncio.gather(*map(self._wait, tasks))
+        await asyncio.gather(*(self._operations.share(("keep", one.name), partial(self._keep, one)) for one in due))
 
     async def refresh(self) -> None:
         """Look at the folder without loading or unloading anything.
@@ -221,9 +211,8 @@ class ModelRepository:
     async def close(self) -> None:
         """Give up loads in progress; returns after the step they are at."""
         self._closing.set()
-        for task in [*self._operations.values(), *self._releases]:
-            task.cancel()
-        await asyncio.gather(*self._operations.values(), *self._releases, return_exceptions=True)
+        await self._operations.close()
+        await self._releaser.close()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def _load(self, name: str, version: str) -> list[ServingModel]:
@@ -276,7 +265,7 @@ class ModelRepository:
             task = asyncio.current_task()
             if not self._closing.is_set() or (task is not None and task.cancelling()):
                 raise
-            raise _shutting_down() from error
+            raise shutting_down() from error
         finally:
             record.loading = False
         if record.serving is not None:
@@ -297,35 +286,9 @@ class ModelRepository:
         serving, record.serving = record.serving, None
         assert serving is not None
         record.leaving += 1
-        releases.begin()
-        gone = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        return self._releaser.release(serving.model.onnx, partial(self._released, record))
 
-        def notify() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(gone.set)
-
-        # Whoever can still run the version holds its graph.
-        weakref.finalize(serving.model.onnx, notify).atexit = False
-        task = asyncio.create_task(self._release(record, gone), context=contextvars.Context())
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
-        return task
-
-    async def _release(self, record: VersionRecord, gone: asyncio.Event) -> None:
-        try:
-            try:
-                await asyncio.wait_for(gone.wait(), _CYCLES_SECONDS)
-            except TimeoutError:
-                # Requests that ended may have left it in reference cycles. Looking for these stops the world for tens
-                # of milliseconds, so only then.
-                await self._on_thread(gc.collect)
-                await gone.wait()
-            # The thread that let go of it last is still freeing it.
-            await asyncio.sleep(_FREEING_SECONDS)
-            await self._on_thread(give_memory_back)
-        finally:
-            releases.end()
+    def _released(self, record: VersionRecord) -> None:
         record.leaving -= 1
         _logger.info("model unloaded", model=record.name, version=record.version)
         if record.serving is None and not record.leaving:
@@ -356,44 +319,12 @@ class ModelRepository:
         known = sorted(name for name, record in self._records.items() if record.versions)
         return f"this service has {', '.join(known) or 'none'}"
 
-    def _shared(
-        self, kind: str, name: str, version: str, work: Callable[[], Coroutine[Any, Any, ResultT]]
-    ) -> asyncio.Task[ResultT]:
-        """Return the running operation of that kind, or start it; it goes on when the caller leaves."""
-        key = (kind, name, version)
-        task = self._operations.get(key)
-        if task is None or task.done():
-            # A context of its own: the first caller's deadline and request id are not the load's.
-            task = asyncio.create_task(work(), context=contextvars.Context())
-            self._operations[key] = task
-            task.add_done_callback(partial(self._finished, key))
-        return task
-
-    def _finished(self, key: tuple[str, str, str], task: asyncio.Task[Any]) -> None:
-        if self._operations.get(key) is task:
-            del self._operations[key]
-        if not task.cancelled():
-            task.exception()  # seen, in case all who waited for it have left
-
-    async def _wait(self, task: asyncio.Task[ResultT]) -> ResultT:
-        remaining = current_request().remaining_seconds()
-        done, _ = await asyncio.wait({task}, timeout=remaining)
-        if not done:
-            raise DeadlinePassed("the caller's deadline passed while the model was loaded; the load goes on")
-        if task.cancelled():
-            raise _shutting_down()
-        return task.result()
-
     async def _on_thread(self, work: Callable[[], ResultT]) -> ResultT:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _check_closing(self) -> None:
         if self._closing.is_set():
             raise LoadCancelled
-
-
-def _shutting_down() -> Unavailable:
-    return Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
 
 
 def _not_serving(record: ModelRecord, version: str, field_name: str) -> NotFound | Unavailable:

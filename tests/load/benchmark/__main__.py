@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def main() -> None:
     console = Console()
     if arguments.gpu:
         sys.exit(gpu.run(console, arguments.rounds or 5))
+    # As on Ctrl-C: every server that was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     start = time.monotonic()
     only = {one for one in arguments.only.split(",") if one}
     asked = [name for name, wanted in (("overload", arguments.overload), ("memory", arguments.soak)) if wanted]

@@ -17,7 +17,7 @@ the same ONNX Runtime, answered the same serialised requests (32 different ones 
 on 4 connections, and the answer of each was compared with the model's own before it was measured.
 
 - **CPU µs** is user and system time of the server's whole process tree, divided by the requests it answered. It does
-  not depend on the load generator, and hardly on what else the machine does: judge a server by it.
+  not contain the load generator, and other work on the machine changes it least of all figures: judge a server by it.
 - **Above in-process** subtracts what one request costs in ONNX Runtime alone: one row a run, one thread; for texts and
   JPEGs with tokenising and decoding. It can be negative where a server runs rows of several requests together, and it
   contains what the model itself costs more while the other cores are busy (second row of each table).

@@ -92,7 +92,7 @@ class Journal:
         self._write("part", {"name": name, "value": value})
 
     def has(self, system: str, round_number: int, workload: str | None = None) -> bool:
-        """Tell whether a system was measured, or failed, in a round."""
+        """Tell whether a system was measured, or failed, in a round; on one workload or on any."""
         records: Sequence[Cell | Failure] = [*self.cells, *self.failures]
         return any(
             (one.system, one.round) == (system, round_number) and workload in {None, one.workload} for one in records

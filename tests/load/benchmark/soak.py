@@ -91,8 +91,8 @@ def _calls(service: str, known: dict[str, Workload]) -> list[Call]:
         ]
         return [
             *((EMBED_TEXT, one.SerializeToString(), 2.5) for one in short),
-            *((EMBED_TEXT, one, 0.5) for one in known["minilm-text"].requests()),
-            *((MODEL_INFER, one, 0.5) for one in known["minilm"].requests()),
+            *((EMBED_TEXT, one, 0.25) for one in known["minilm-text"].requests()),
+            *((MODEL_INFER, one, 0.25) for one in known["minilm"].requests()),
             *((EMBED_TEXT, one.SerializeToString(), 1.0) for one in bad),
             unknown,
         ]

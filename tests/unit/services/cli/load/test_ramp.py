@@ -28,6 +28,7 @@ def test_the_knee_is_where_the_capacity_is(start: float, capacity: float) -> Non
     knee = find_knee(lambda rate: pretend(rate, capacity), RampOptions(start=start, bisections=5))
     assert knee.rate == pytest.approx(capacity, rel=0.05)
     assert knee.first_problem is not None
+    assert knee.rate is not None
     assert knee.first_problem.rate > knee.rate
 
 
@@ -59,16 +60,16 @@ def test_a_server_that_never_answers_well_has_no_knee() -> None:
 
 def test_the_knee_of_a_real_server_with_a_known_capacity() -> None:
     with load_server(lambda: Capacity(slots=8, seconds=0.04)) as server:  # 200 calls a second
-        step = embed(server.address, deadline_seconds=2)
+        step = embed(server.address, deadline_seconds=1)
         with Crew(Plan((step,)), 1) as crew:
 
             def measure(rate: float) -> Result:
-                return crew.run(Load(rate=rate, seconds=1.2, warm_up_seconds=0.3, arrivals="uniform"))
+                return crew.run(Load(rate=rate, seconds=0.8, warm_up_seconds=0.2, arrivals="uniform"))
 
-            knee = find_knee(measure, RampOptions(start=80, factor=1.6, bisections=2))
+            knee = find_knee(measure, RampOptions(start=80, factor=1.6, bisections=1))
     assert knee.rate is not None
     assert 140 <= knee.rate <= 210
-    above = [point for point in knee.points if point.rate > 210]
-    assert above
-    assert all("goodput" in point.problem for point in above)
-    assert all(point.goodput < 210 for point in above)
+    assert knee.first_problem is not None
+    assert "goodput" in knee.first_problem.problem
+    # Answers come eight at a time, so the edges of the 0.8 s may hold a lot more than the capacity.
+    assert max(point.goodput for point in knee.points) <= 200 + 8 / 0.8 + 0.01

@@ -27,8 +27,8 @@ def test_recording_many_at_once_equals_one_at_a_time() -> None:
     record(at_once, numpy.array(values[2000:]))
     assert at_once.equals(one_by_one)
     assert at_once.get_max_value() == one_by_one.get_max_value()
-    for level, value in percentiles(at_once, [50, 99, 99.9]).items():
-        assert value == pytest.approx(numpy.percentile(values, level) / 1000, rel=0.02)
+    for level, milliseconds in percentiles(at_once, [50, 99, 99.9]).items():
+        assert milliseconds == pytest.approx(numpy.percentile(values, level) / 1000, rel=0.02)
     assert share_above(at_once, 10) == pytest.approx(numpy.mean(numpy.array(values) > 10_000), abs=0.002)
 
 
@@ -47,6 +47,7 @@ def test_processes_merge_into_what_one_process_would_have_recorded() -> None:
         assert one.latency.equals(other.latency)
         assert one.service.equals(other.service)
     assert merged.total.offered == 900
+    assert merged.goodput(4) == whole.goodput(4) == whole.goodput(4, 0) + whole.goodput(4, 1) > 0
     assert [part.good for part in merged.course(4)] == [part.good for part in whole.course(4)]
 
 
@@ -54,7 +55,7 @@ def test_the_warm_up_counts_for_nothing_but_answers_that_come_later() -> None:
     recording = Recording(2, 1.0)
     recording.add(OUTCOMES, calls((0, -500_000, 0, 100_000), (0, -50_000, 0, 100_000), (1, 0, 0, 1000)))
     assert recording.total.offered == 1
-    assert recording.good(1) == 2
+    assert recording.goodput(1) == 2
 
 
 def test_calls_that_were_not_sent_are_failures_without_latency() -> None:
@@ -71,4 +72,24 @@ def test_answers_after_the_measured_time_are_no_goodput() -> None:
     recording = Recording(2, 1.0)
     recording.add(OUTCOMES, calls((0, 1_900_000, 0, 500_000), (0, 1_000_000, 0, 1000)))
     assert recording.total.ok == 2
-    assert recording.good(2) == 1
+    assert recording.goodput(2) == 1 / 2
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.1, 1.3, 1.7, 2.3, 3.1, 45.0, 100.0])
+def test_goodput_ends_with_the_measured_time_however_it_is_cut_into_intervals(seconds: float) -> None:
+    interval = seconds / max(1, round(seconds / max(0.25, seconds / 120)))
+    recording = Recording(2, interval)
+    end = int(seconds * 1e6)
+    inside = [(0, place * end // 100, 0, 1000) for place in range(99)]
+    after = [(0, end - 1000, 0, 5000 + place) for place in range(50)]  # the answers of a backlog
+    recording.add(OUTCOMES, calls(*inside, *after))
+    assert recording.goodput(seconds) == pytest.approx(99 / seconds)
+    assert len(recording.course(seconds)) == round(seconds / interval)
+
+
+def test_after_an_early_end_only_whole_intervals_count() -> None:
+    recording = Recording(2, 1.0)
+    recording.add(OUTCOMES, calls(*((0, place * 100_000, 0, 0) for place in range(25))))
+    assert recording.goodput(2.5) == 10
+    assert len(recording.course(2.5)) == 3
+    assert recording.goodput(0.4) == 0

@@ -69,12 +69,12 @@ def test_the_scenarios_that_come_along_fit_the_contracts(name: str) -> None:
     ("change", "line", "words"),
     [
         (("weight: 2", "weight: -1"), 11, ["steps[1].weight", "greater than 0"]),
-        (("weight: 2", "wieght: 2"), 11, ["steps[1].wieght", "did you mean 'weight'", "deadline_ms"]),
+        (("weight: 2", "weigt: 2"), 11, ["steps[1].weigt", "did you mean 'weight'", "deadline_ms"]),
         (("EmbedText", "EmbedTxt"), 7, ["steps[0].method", "EmbedTxt", "TextService/EmbedText"]),
         (('texts: ["${line} ${unique}"]', "text: [a]"), 8, ["no field 'text'", "did you mean 'texts'", "model"]),
         (("${line} ${unique}", "${lime}"), 8, ["no variable 'lime'", "line, count, unique"]),
         (("labels: [a, b]", "labels: 7"), 12, ["steps[1].request", "labels"]),
-        (("report.model: x", "report.modle: x"), 13, ["steps[1].expect", "no field 'modle'", "model"]),
+        (("report.model: x", "report.mod: x"), 13, ["steps[1].expect", "no field 'mod'", "model"]),
         (("report.model: x", "report.model: 7"), 13, ["is not of the field's type"]),
         (("{integer: [1, 5]}", "{integer: [5, 1]}"), 4, ["variables.count", "first limit"]),
         (("{integer: [1, 5]}", "{}"), 4, ["variables.count", "exactly one of", "users", "items"]),
@@ -114,5 +114,5 @@ def test_unique_text_cannot_hide_in_bytes(tmp_path: Path) -> None:
     document: dict[str, Any] = yaml.safe_load(GOOD)
     method, content = "marquee.vision.v1.VisionService/EmbedImage", "${unique}"
     document["steps"] = [{"name": "a", "method": method, "request": {"images": [{"content": content}]}}]
-    with pytest.raises(ScenarioError, match="steps\\[0\\].request"):
+    with pytest.raises(ScenarioError, match=r"steps\[0\].request"):
         scenario(tmp_path, yaml.safe_dump(document))

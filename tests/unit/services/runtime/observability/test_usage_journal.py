@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,26 @@ async def test_usage_is_written_while_the_service_runs(path: Path) -> None:
         while read(path) != 1:
             await asyncio.sleep(0.01)
     await journal.stop()
+
+
+async def test_the_end_waits_for_a_write_in_progress(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, started = os.fsync, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(descriptor: int) -> None:
+        loop.call_soon_threadsafe(started.set)
+        time.sleep(0.1)
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    meter = UsageMeter()
+    journal = UsageJournal(path, meter, seconds=0.01)
+    await journal.start()
+    use(meter, 1)
+    await started.wait()
+    use(meter, 2)
+    await journal.stop()
+    assert [json.loads(line)["calls"] for line in path.read_text().splitlines()] == [1, 2]
 
 
 async def test_two_processes_do_not_share_a_file(path: Path) -> None:
