@@ -87,6 +87,22 @@ quality: .venv/.test-stamp ## Measure the recommender on MovieLens through the g
 latency: .venv/.test-stamp ## Measure Recommend for one warm caller: p50 and p99 with each step's share
 	@$(BIN)/python -m tests.load.recommend_latency $(ARGS)
 
+.PHONY: load
+load: .venv/.test-stamp ## Load-test a running mesh and report honestly; ARGS="browse --rate 50"
+	@$(BIN)/marquee load $(ARGS)
+
+.PHONY: locust
+locust: .venv/.test-stamp ## Load-test a running mesh with Locust; ARGS="--headless -u 50 -r 10 -t 60s"
+	@$(BIN)/python -m locust -f tests/load/locustfile.py --host $${MARQUEE_TARGET:-127.0.0.1:50060} $(ARGS)
+
+.PHONY: bench
+bench: .venv/.test-stamp ## Benchmark Marquee against in-process ONNX Runtime; ARGS=--quick takes a minute, ARGS=--help lists more
+	@$(BIN)/python -m tests.load.benchmark $(ARGS)
+
+.PHONY: bench-gpu
+bench-gpu: .venv/.test-stamp ## The same on CUDA and TensorRT; says so and ends where there is no GPU
+	@$(BIN)/python -m tests.load.benchmark --gpu $(ARGS)
+
 ##@ Make it
 
 .PHONY: proto

@@ -42,6 +42,8 @@ _STATES: dict[int, str] = {
     repository_pb.MODEL_STATE_READY: "[green]ready[/]",
     repository_pb.MODEL_STATE_LOADING: "[yellow]loading[/]",
     repository_pb.MODEL_STATE_FAILED: "[red]refused[/]",
+    repository_pb.MODEL_STATE_UNLOADING: "[yellow]unloading[/]",
+    repository_pb.MODEL_STATE_UNLOADED: "not loaded",
 }
 _HEALTH = {
     "serving": "[green]serving[/]",

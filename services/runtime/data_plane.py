@@ -143,7 +143,7 @@ class DataPlane:
         inline = place is Place.INLINE and pipeline.placement.run is Place.INLINE
         key = None
         if self._cache is not None and cache_key is not None:
-            key = entry_key(call.tenant, lane.identity, type(pipeline).__name__, cache_key())
+            key = entry_key(call.tenant, lane.identity, f"{type(pipeline).__name__}/{lane.serial}", cache_key())
             kept = self._cache.get(key)
             if lane.metrics is not None:
                 lane.metrics.cached(kept is not None)

@@ -161,7 +161,7 @@ class ModelService:
         metrics.watch_models(self.models.index)
         metrics.watch_serving(lambda: self.health.serving)
         metrics.watch_cache(lambda: plane.cache_size)
-        metrics.watch_engines(lambda: (sum(since is not None for since in plane.busy_since()), plane.engines))
+        metrics.watch_runs(plane.busy_since)
         metrics.watch_queue(lambda: {(one.name, one.version): size for one, size in plane.queued().items()})
 
     def _look(self) -> None:

@@ -61,7 +61,8 @@ def entry_key(tenant: str, identity: ModelIdentity, pipeline: str, key: bytes) -
     Args:
         tenant: who asks; nobody sees what another tenant asked.
         identity: model and version that answer.
-        pipeline: name of the pipeline: one model may answer the same bytes in more than one way.
+        pipeline: what tells pipelines of one version apart: it may answer the same bytes in more than one way, and its
+            files may have changed.
         key: canonical bytes of the options and the input.
     """
     digest = hashlib.blake2b(digest_size=24)

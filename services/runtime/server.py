@@ -60,6 +60,8 @@ class ServiceServer:
         self._health = definition.health or Health(definition.contracts)
         self.telemetry = definition.telemetry or Telemetry.from_settings(settings, definition.name)
         self._handlers = CallHandlers(settings, self.telemetry.recorder)
+        self.telemetry.metrics.watch_calls(lambda: self._handlers.calls_in_flight)
+        self.telemetry.metrics.watch_serving(lambda: self._health.serving)
         self._server = grpc.aio.server(
             options=[
                 # Twice our own limit: the handlers answer with details, the transport only guards memory.

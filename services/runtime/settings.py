@@ -145,8 +145,8 @@ class ModelServiceSettings(ServiceSettings):
     )
     tenant_from_metadata: bool = Field(
         default=True,
-        description="Whether callers say whose call it is, in the metadata x-marquee-tenant, for usage and the response "
-        "cache. Set it to false where outsiders reach the service directly.",
+        description="Whether callers say whose call it is, in the metadata x-marquee-tenant, for usage and the "
+        "response cache. Set it to false where outsiders reach the service directly.",
     )
     maximum_queued_requests: int = Field(
         default=4096,

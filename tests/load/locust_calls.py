@@ -88,7 +88,7 @@ def call(environment: Environment, name: str, method: Any, request: Any, seconds
     except grpc.RpcError as error:
         failure = error_from(error)
         problem = Refused(f"{failure.code.name} {failure.reason}".strip())
-    environment.events.request.fire(
+    environment.events.request.fire(  # type: ignore[no-untyped-call]  # locust has no types for it
         request_type="gRPC",
         name=name,
         response_time=(time.perf_counter() - start) * 1000,
@@ -104,7 +104,7 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex}"
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # locust has no types for it
 def _set_exit_code(environment: Environment, **_: Any) -> None:
     """Fail a run in which nothing succeeded, so that a pipeline notices an absent mesh."""
     total = environment.stats.total

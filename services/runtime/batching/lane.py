@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 # Weight of the newest observation. Ten runs forget most of the past, which follows a change of load within a second.
 _NEWEST = 0.1
 _UNKNOWN_SECONDS = 0.001
+_serials = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,10 @@ class Lane:
         metrics: where it is counted; None when nobody counts.
         seconds_per_cost: engine seconds for one unit of cost, amortised over shared runs.
         request_seconds: engine seconds of a typical request, preparation on an engine or a thread included.
+        serial: tells apart two lanes of one identity: a version whose files changed is loaded anew.
     """
 
-    __slots__ = ("identity", "measured", "metrics", "request_seconds", "seconds_per_cost")
+    __slots__ = ("identity", "measured", "metrics", "request_seconds", "seconds_per_cost", "serial")
 
     def __init__(self, identity: ModelIdentity, metrics: LaneMetrics | None) -> None:
         self.identity = identity
@@ -61,6 +64,7 @@ class Lane:
         self.seconds_per_cost = 0.0
         self.request_seconds = _UNKNOWN_SECONDS
         self.measured = False
+        self.serial = next(_serials)
 
     def observe_run(self, cost: int, seconds: float) -> None:
         """Learn from one run of `cost` units that took `seconds`."""

@@ -11,8 +11,8 @@ from pydantic_settings import SettingsConfigDict
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.server import ServiceDefinition
-from services.runtime.startup import AddressInUse
 from services.runtime.settings import ServiceSettings
+from services.runtime.startup import AddressInUse
 from tests.support.clients import health, outcome_of, reflected_services
 from tests.support.dummy_model import write_model
 from tests.support.dummy_service import DummyService
