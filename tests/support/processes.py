@@ -20,6 +20,8 @@ _PATIENCE_SECONDS = 60
 class ServiceProcess:
     """A running service.
 
+    Its log is read all the time: a process whose pipe is full stands still in its next log line.
+
     Attributes:
         lines: what it wrote to stderr so far; log lines are JSON.
     """
@@ -28,35 +30,49 @@ class ServiceProcess:
         self._process = process
         self.lines: list[str] = []
         self._read_to = 0
+        self._more = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
 
     async def event(self, name: str) -> dict[str, Any]:
         """Read the log up to the next event of that name and return it."""
-        while True:
-            while self._read_to < len(self.lines):
-                line = self.lines[self._read_to]
-                self._read_to += 1
-                if line.startswith("{") and json.loads(line)["event"] == name:
-                    found: dict[str, Any] = json.loads(line)
-                    return found
-            await self._read_line(name)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                ended = self._reader.done()
+                while self._read_to < len(self.lines):
+                    line = self.lines[self._read_to]
+                    self._read_to += 1
+                    if line.startswith("{") and json.loads(line)["event"] == name:
+                        found: dict[str, Any] = json.loads(line)
+                        return found
+                if ended:
+                    raise AssertionError(f"the process ended before {name!r}:\n" + "\n".join(self.lines))
+                self._more.clear()
+                await self._more.wait()
 
     async def exit_code(self) -> int:
         """Wait for the end of the process and return its exit status; the rest of its log is in `lines`."""
-        assert self._process.stderr is not None
-        rest = await asyncio.wait_for(self._process.stderr.read(), _PATIENCE_SECONDS)
-        self.lines += rest.decode().splitlines()
+        await asyncio.wait_for(self._reader, _PATIENCE_SECONDS)
         return await asyncio.wait_for(self._process.wait(), _PATIENCE_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
 
-    async def _read_line(self, wanted: str) -> None:
+    async def end(self) -> None:
+        """Kill the process if it still runs, and take in the end of its log."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._reader
+        await self._process.wait()
+
+    async def _read(self) -> None:
         assert self._process.stderr is not None
-        line = await asyncio.wait_for(self._process.stderr.readline(), _PATIENCE_SECONDS)
-        if not line:
-            raise AssertionError(f"the process ended before {wanted!r}:\n" + "\n".join(self.lines))
-        self.lines.append(line.decode().rstrip())
+        try:
+            while line := await self._process.stderr.readline():
+                self.lines.append(line.decode().rstrip())
+                self._more.set()
+        finally:
+            self._more.set()
 
 
 @asynccontextmanager
@@ -80,9 +96,8 @@ async def service_process(service: str, **options: object) -> AsyncIterator[Serv
         cwd=REPOSITORY,
         stderr=asyncio.subprocess.PIPE,
     )
+    running = ServiceProcess(process)
     try:
-        yield ServiceProcess(process)
+        yield running
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await running.end()
