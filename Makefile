@@ -99,6 +99,9 @@ locust: .venv/.test-stamp ## Load-test a running mesh with Locust; ARGS="--headl
 bench: .venv/.test-stamp ## Benchmark Marquee against in-process ONNX Runtime; ARGS=--quick takes a minute, ARGS=--help lists more
 	@$(BIN)/python -m tests.load.benchmark $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
+
 .PHONY: bench-gpu
 bench-gpu: .venv/.test-stamp ## The same on CUDA and TensorRT; says so and ends where there is no GPU
 	@$(BIN)/python -m tests.load.benchmark --gpu $(ARGS)
@@ -163,4 +166,10 @@ python-version:
 	@$(PYTHON) -m venv .venv-training
 	@$(PIP_TRAINING) install --quiet --requirement deploy/locks/training.txt
 	@$(PIP_TRAINING) install --quiet $(OURSELVES)
+	@touch $@
+
+.venv-bench-%/.stamp: deploy/locks/bench-%.txt | python-version
+	@echo "Installing a peer of the benchmark from deploy/locks/bench-$*.txt (once; some minutes)"
+	@test -e .venv-bench-$*/bin/python || $(PYTHON) -m venv .venv-bench-$*
+	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement deploy/locks/bench-$*.txt
 	@touch $@

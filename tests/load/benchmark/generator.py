@@ -1,8 +1,8 @@
-"""The load generator, one for every server: `python -m tests.load.benchmark.generator`, a process of its own.
+"""The load generator, one for every server: `python -m tests.load.benchmark.generator FOLDER`, a process of its own.
 
 Reads one order as JSON from standard input, sends serialised requests over grpc.aio on uvloop, and writes `begin`,
-`end`, then the result as JSON, each on its own line of standard output. Messages are bytes on both sides: no time goes
-into protobuf.
+`end`, then the name of a file below the folder that holds the result as JSON, each on its own line of standard output.
+Messages are bytes on both sides: no time goes into protobuf.
 """
 
 from __future__ import annotations
@@ -200,7 +200,10 @@ def main() -> None:
     order["calls"] = [(method, file, weight) for method, file, weight in order["calls"]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         outcome = runner.run(generate(Order(**order)))
-    print(json.dumps(asdict(outcome)), flush=True)
+    # A file, because the libraries at work make the pipe non-blocking, and a long line would be cut where it is full.
+    result = Path(sys.argv[1]) / "outcome.json"
+    result.write_text(json.dumps(asdict(outcome)))
+    print(result, flush=True)
 
 
 if __name__ == "__main__":

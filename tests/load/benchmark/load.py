@@ -53,7 +53,11 @@ def offer(order: Order, tree: ProcessTree) -> Load:
     Raises:
         ServerFailed: nothing came back in time, or the generator could not work.
     """
-    with tempfile.TemporaryFile() as complaints, _generator(complaints) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="marquee-benchmark-") as folder,
+        tempfile.TemporaryFile() as complaints,
+        _generator(complaints, folder) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
@@ -67,12 +71,13 @@ def offer(order: Order, tree: ProcessTree) -> Load:
             lines.expect("end", limit + _PATIENCE_SECONDS)
             after = tree.processor_seconds()
         answer = lines.next(order.deadline_seconds + _PATIENCE_SECONDS)
-        return Load(Outcome(**json.loads(answer)), after - before, watch.peak)
+        outcome = json.loads(Path(answer).read_bytes())
+        return Load(Outcome(**outcome), after - before, watch.peak)
 
 
-def _generator(complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+def _generator(complaints: IO[bytes], folder: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [python(), "-m", "tests.load.benchmark.generator"],
+        [python(), "-m", "tests.load.benchmark.generator", folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
