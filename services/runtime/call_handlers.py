@@ -41,6 +41,15 @@ class CallHandlers(grpc.GenericRpcHandler):
         """Return the wrapped handler of a method, None for a method of somebody else."""
         return self._handlers.get(handler_call_details.method)
 
+    def register(self, server: grpc.aio.Server) -> None:
+        """Give the table to the server, once all servicers are in it."""
+        services: dict[str, dict[str, Handler]] = {}
+        for path, handler in self._handlers.items():
+            service, _, method = path.removeprefix("/").rpartition("/")
+            services.setdefault(service, {})[method] = handler
+        for service, handlers in services.items():
+            server.add_registered_method_handlers(service, handlers)  # type: ignore[attr-defined]
+
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Generated code calls this beside `add_registered_method_handlers`; generic handlers made by hand come only
         this way.

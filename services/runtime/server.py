@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime.call_handlers import CallHandlers
+from services.runtime.front import open_front
 from services.runtime.health import Health
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import ServiceSettings
@@ -23,7 +24,6 @@ from services.runtime.startup import AddressInUse, CannotStart
 from services.runtime.telemetry import Telemetry
 
 _logger = get_logger(__name__)
-_LARGEST_OPTION = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,7 @@ class ServiceServer:
         self._handlers = CallHandlers(settings, self.telemetry.recorder)
         self.telemetry.metrics.watch_calls(lambda: self._handlers.calls_in_flight)
         self.telemetry.metrics.watch_serving(lambda: self._health.serving)
-        self._server = grpc.aio.server(
-            options=[
-                # Twice our own limit: the handlers answer with details, the transport only guards memory.
-                ("grpc.max_receive_message_length", min(settings.maximum_message_bytes * 2, _LARGEST_OPTION)),
-                ("grpc.max_send_message_length", -1),
-                # Two processes must not share a port unnoticed.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
+        self._server = open_front(settings)
         self.port = 0
 
     async def start(self) -> None:
@@ -82,7 +74,7 @@ class ServiceServer:
         begin = time.monotonic()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._definition.attach(cast("grpc.aio.Server", self._handlers))
-        self._server.add_generic_rpc_handlers((self._handlers,))
+        self._handlers.register(self._server)
         reflection.enable_server_reflection(
             [*self._definition.contracts, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server
         )

@@ -50,6 +50,11 @@ class ServiceSettings(BaseSettings):
         description="Largest request accepted, in bytes. A larger one is refused with RESOURCE_EXHAUSTED naming "
         "the limit.",
     )
+    front: Literal["grpc", "native"] = Field(
+        default="grpc",
+        description="What does HTTP/2: grpcio's own server, or `native`, which does it in Rust for about half of the "
+        'processor time of a small call (`pip install "marquee[native]"`). It knows no TLS.',
+    )
     tenant_from_metadata: bool = Field(
         default=False,
         description="Whether callers say whose call it is, in the metadata x-marquee-tenant. Only for services that "

@@ -18,9 +18,14 @@ from tests.support.servers import running
 ServiceOf = Callable[[Family], Awaitable[Service]]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service_of(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServiceOf]:
-    """Return a family's running service with the tests' bundle loaded; started when it is first asked for."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["grpc", "native"])
+async def service_of(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServiceOf]:
+    """Return a family's running service with the tests' bundle loaded; started when it is first asked for.
+
+    The whole suite runs on both fronts.
+    """
     bundles = tmp_path_factory.mktemp("bundles")
     write_bundle(bundles, BUNDLE)
     started: dict[str, Service] = {}
@@ -29,6 +34,7 @@ async def service_of(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         async def start(family: Family) -> Service:
             if family.name not in started:
                 definition, settings = family.build(tmp_path_factory.mktemp(family.name), bundles)
+                settings = settings.model_copy(update={"front": request.param})
                 server = await stack.enter_async_context(running(definition, settings))
                 stub = model_repository_pb2_grpc.ModelRepositoryServiceStub(server.channel)
                 await stub.LoadBundle(model_repository_pb2.LoadBundleRequest(version=BUNDLE), timeout=30)

@@ -24,10 +24,17 @@ class Scheduler:
     for virtual time.)
 
     `put` is called on the event loop or on an engine, `take` on engines.
+
+    Args:
+        engines: engines that share the work.
+        longest_shared_run_seconds: a run that is expected to take longer is not shared any further. Whoever shares a
+            run waits for all of it, and whoever comes meanwhile too, so under load runs would grow until every
+            deadline passes inside one.
     """
 
-    def __init__(self, engines: int) -> None:
+    def __init__(self, engines: int, longest_shared_run_seconds: float = 0.025) -> None:
         self._engines = engines
+        self._longest = longest_shared_run_seconds
         self._ready = threading.Condition(threading.Lock())
         self._queues: dict[tuple[int, Hashable], _Queue] = {}
         self._arrivals = count()
@@ -64,7 +71,7 @@ class Scheduler:
                 self._waiting -= 1
             dead: list[Work] = []
             place, queue = min(self._queues.items(), key=lambda entry: entry[1].heap[0])
-            group = queue.pop_group(self._engines, dead)
+            group = queue.pop_group(self._engines, self._longest, dead)
             if not queue.heap:
                 del self._queues[place]
             return group, dead
@@ -113,7 +120,7 @@ class _Queue:
         self.rows += work.size.rows
         self.cost += work.size.cost
 
-    def pop_group(self, engines: int, dead: list[Work]) -> list[Work]:
+    def pop_group(self, engines: int, longest: float, dead: list[Work]) -> list[Work]:
         """Take what shares the next run. What waits is spread over the engines: two half batches side by side are
         done sooner than one whole batch.
         """
@@ -128,7 +135,8 @@ class _Queue:
                 continue
             size = work.size
             too_costly = pipeline.max_cost is not None and cost + size.cost > pipeline.max_cost
-            if group and (work.prepare is not None or rows + size.rows > limit or too_costly):
+            too_long = (cost + size.cost) * work.ticket.lane.seconds_per_cost > longest
+            if group and (work.prepare is not None or rows + size.rows > limit or too_costly or too_long):
                 break
             group.append(self._pop())
             rows += size.rows

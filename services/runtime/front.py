@@ -1,0 +1,37 @@
+"""What stands between the network and the handlers: grpcio's own server, or one whose HTTP/2 is done in Rust."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import grpc
+
+from services.runtime.settings import ServiceSettings
+from services.runtime.startup import CannotStart
+
+_LARGEST_OPTION = 2**31 - 1
+
+
+def open_front(settings: ServiceSettings) -> grpc.aio.Server:
+    """Return the server that the settings ask for; it does not listen yet.
+
+    Raises:
+        CannotStart: the native front is asked for and not installed.
+    """
+    options = [
+        # Twice our own limit: the handlers answer with details, the transport only guards memory.
+        ("grpc.max_receive_message_length", min(settings.maximum_message_bytes * 2, _LARGEST_OPTION)),
+        ("grpc.max_send_message_length", -1),
+        # Two processes must not share a port unnoticed.
+        ("grpc.so_reuseport", 0),
+    ]
+    if settings.front == "grpc":
+        return grpc.aio.server(options=options)
+    try:
+        # By its full name: `from pygrpc_native import aio` recurses without end in 0.5.0.
+        import pygrpc_native.aio  # noqa: PLC0415  # only who chose it needs it
+    except ImportError as error:
+        raise CannotStart(
+            'the native front is not installed; run `pip install "marquee[native]"`, or leave the setting front at grpc'
+        ) from error
+    return cast("grpc.aio.Server", pygrpc_native.aio.server(options=options))
