@@ -48,7 +48,7 @@ class CallHandlers(grpc.GenericRpcHandler):
             service, _, method = path.removeprefix("/").rpartition("/")
             services.setdefault(service, {})[method] = handler
         for service, handlers in services.items():
-            server.add_registered_method_handlers(service, handlers)  # type: ignore[attr-defined]
+            server.add_registered_method_handlers(service, handlers)
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Generated code calls this beside `add_registered_method_handlers`; generic handlers made by hand come only

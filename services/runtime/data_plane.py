@@ -214,7 +214,7 @@ class DataPlane:
             raise Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
         rank = call.priority if priority is None else priority
         call.check_deadline()
-        charge = self._admission.admit(lane, rank, call.remaining_seconds())
+        admitted = self._admission.admit(lane, rank, call.remaining_seconds())
         try:
             begin = time.monotonic()
             place = pipeline.place_of_prepare(request)
@@ -234,7 +234,8 @@ class DataPlane:
             ran = time.monotonic()
             reply = await self._place(pipeline.placement.finish, lambda: pipeline.finish(whole, ticket.outputs))
         finally:
-            self._admission.leave(rank, charge)
+            remaining = call.remaining_seconds()
+            self._admission.leave(admitted, missed=remaining is not None and remaining <= 0)
         lane.observe_request(ticket.share_seconds + ticket.prepare_seconds)
         queue_seconds = max(0.0, (ticket.first_start or begin) - call.start)
         if lane.metrics is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import grpc
 
 from services.runtime.batching.lane import Lane
@@ -9,13 +11,33 @@ from services.runtime.errors import ServiceError
 from services.runtime.request_context import Priority
 
 _SHORTEST_RETRY = 0.01
+# Of a hundred admitted requests about two may miss their deadline before the estimates are taken to be too low.
+_AFTER_A_MISS = 1.1
+_AFTER_A_HIT = 0.998
+_MOST_CAUTION = 8.0
+
+
+class Admitted(NamedTuple):
+    """A request that was let in; `Admission.leave` wants it back.
+
+    Attributes:
+        priority: how urgent it is.
+        charge: engine seconds that it was estimated to take.
+        behind_others: whether others were in front of it.
+    """
+
+    priority: Priority
+    charge: float
+    behind_others: bool
 
 
 class Admission:
     """Keeps count of the engine time that admitted requests will still take, and decides who else may come in.
 
     A request is charged what a request to its pipeline took lately. What waits in front of a newcomer is the charge of
-    all admitted requests of its priority and above, spread over the engines. Only used on the event loop.
+    all admitted requests of its priority and above, spread over the engines. Estimates are multiplied by a caution that
+    grows with each admitted request that misses its deadline and shrinks with each that does not: it makes up for what
+    no estimate sees, such as other work on the same processors. Only used on the event loop.
 
     Args:
         engines: engines that share the work.
@@ -29,6 +51,7 @@ class Admission:
         self._maximum_wait = maximum_wait_seconds
         self._backlog = [0.0] * len(Priority)
         self._requests = 0
+        self._caution = 1.0
 
     @property
     def requests(self) -> int:
@@ -42,8 +65,8 @@ class Admission:
             return 0.0
         return sum(self._backlog[: priority + 1]) / self._engines
 
-    def admit(self, lane: Lane, priority: Priority, remaining: float | None) -> float:
-        """Let one request in and return its charge in engine seconds, which `leave` wants back.
+    def admit(self, lane: Lane, priority: Priority, remaining: float | None) -> Admitted:
+        """Let one request in.
 
         Args:
             lane: whose request it is.
@@ -58,18 +81,28 @@ class Admission:
             raise self._refusal(lane, "QUEUE_FULL", wait, "the queue is full")
         charge = lane.request_seconds
         # With a free engine it is not the load that makes a deadline too short, and coming back later is no help.
-        if remaining is not None and wait > 0 and wait + charge > remaining:
+        if remaining is not None and wait > 0 and (wait + charge) * self._caution > remaining:
             raise self._refusal(
                 lane, "CANNOT_FINISH_IN_TIME", wait, f"the deadline is {max(0.0, remaining) * 1000:.0f} ms away"
             )
         self._backlog[priority] += charge
         self._requests += 1
-        return charge
+        return Admitted(priority, charge, wait > 0)
 
-    def leave(self, priority: Priority, charge: float) -> None:
-        """Give back the charge of a request that was answered, failed or left."""
+    def leave(self, admitted: Admitted, missed: bool) -> None:
+        """Give back the charge of a request that was answered, failed or left, and learn from its end.
+
+        Args:
+            admitted: what `admit` returned.
+            missed: whether it missed its deadline.
+        """
+        # Whoever had no others in front asked for what no load explains; others are not to suffer for that.
+        if admitted.behind_others:
+            self._caution = (
+                min(_MOST_CAUTION, self._caution * _AFTER_A_MISS) if missed else max(1.0, self._caution * _AFTER_A_HIT)
+            )
         self._requests -= 1
-        self._backlog[priority] -= charge
+        self._backlog[admitted.priority] -= admitted.charge
         if self._requests == 0:
             # Rounding errors must not add up over millions of requests.
             self._backlog = [0.0] * len(Priority)

@@ -21,7 +21,15 @@ from tests.load.benchmark.plots import draw
 from tests.load.benchmark.report import tables, write_json, write_page
 from tests.load.benchmark.results import Failure, Journal
 from tests.load.benchmark.rounds import Bench, Lengths
-from tests.load.benchmark.systems import Echo, Marquee, MarqueeWhole, System
+from tests.load.benchmark.systems import (
+    Echo,
+    Marquee,
+    MarqueeNative,
+    MarqueeNativeWhole,
+    MarqueeTraced,
+    MarqueeWhole,
+    System,
+)
 from tests.load.benchmark.workloads import workloads
 
 DOCUMENTS = REPOSITORY_ROOT / "docs" / "benchmarks"
@@ -67,7 +75,9 @@ def main() -> None:
         console.print(f"[dim]{time.monotonic() - start:6.0f} s[/dim]  {words}", highlight=False)
 
     peers: list[Peer] = [] if quick else [Triton(1), Triton(2), MLServer(0), MLServer(2)]
-    ours: list[System] = [Echo(), Marquee()] if quick else [Echo(), Marquee(), MarqueeWhole()]
+    ours: list[System] = [Echo(), Marquee()]
+    if not quick:
+        ours += [MarqueeWhole(), MarqueeTraced(), MarqueeNative(), MarqueeNativeWhole()]
     titles = {one.name: one.title for one in [*ours, *peers]}
     rounds = arguments.rounds or (2 if quick else 5)
     if "rounds" in parts:

@@ -20,6 +20,9 @@ FULL_OVERHEAD = {
     ("marquee-whole", "trivial"): 320.0,
     ("marquee", "minilm"): 250.0,
     ("marquee", "forest"): 250.0,
+    ("marquee-native", "trivial"): 220.0,
+    ("marquee-native-whole", "trivial"): 320.0,
+    ("marquee-native", "forest"): 250.0,
 }
 """Most processor µs of a request above in-process."""
 FULL_JPEG_SHARE = 0.25
@@ -89,9 +92,11 @@ def full_checks(journal: Journal) -> Iterator[Check]:
         yield Check("processor time of a JPEG above in-process, as a share", share, FULL_JPEG_SHARE, False)
     for (workload, family), least in FULL_RATES.items():
         best = best_form(journal, family, workload)
-        ratio = rate_ratio(journal, "marquee", best, workload) if best else None
-        if ratio is not None:
-            yield Check(f"requests a second of {workload} as a multiple of {best}", ratio.median, least, True, "×")
+        for system in ("marquee", "marquee-native"):
+            ratio = rate_ratio(journal, system, best, workload) if best else None
+            if ratio is not None:
+                what = f"{system}: requests a second of {workload} as a multiple of {best}"
+                yield Check(what, ratio.median, least, True, "×")
     yield from _part_checks(journal)
 
 

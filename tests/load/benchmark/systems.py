@@ -161,11 +161,24 @@ class Marquee(System):
         return ServerProcess(f"{self.title} ({name})", command, port, environment(**variables), REPOSITORY_ROOT, log)
 
 
+class MarqueeNative(Marquee):
+    """The same behind the optional front that does HTTP/2 in Rust."""
+
+    name = "marquee-native"
+    title = "Marquee, native front"
+    settings: ClassVar[Mapping[str, str]] = {**Marquee.settings, "FRONT": "native"}
+
+    def answers(self, workload: Workload) -> bool:
+        """Where the transport is what costs, and one model for comparison."""
+        return workload.name in {"trivial", "forest", "minilm"}
+
+
 class MarqueeWhole(Marquee):
-    """The same with everything on that looks at a call: the metrics page, a trace of every call, usage in a file."""
+    """The same with everything on that looks at a call: the metrics page, usage in a file, traces of one call in ten."""
 
     name = "marquee-whole"
     title = "Marquee, everything on"
+    trace_ratio: ClassVar[str] = "0.1"
 
     def __init__(self, extra: Mapping[str, str] | None = None) -> None:
         super().__init__(extra)
@@ -193,6 +206,30 @@ class MarqueeWhole(Marquee):
             **super().service_settings(service),
             "METRICS_PORT": "0",
             "TRACING_ENDPOINT": f"http://{self._collector.address}",
-            "TRACING_SAMPLE_RATIO": "1",
+            "TRACING_SAMPLE_RATIO": self.trace_ratio,
             "USAGE_FILE": str(data_folder() / "mesh" / f"usage-{service}.jsonl"),
         }
+
+
+class MarqueeTraced(MarqueeWhole):
+    """The same with a trace of every call."""
+
+    name = "marquee-traced"
+    title = "Marquee, everything on, every call traced"
+    trace_ratio: ClassVar[str] = "1"
+
+    def answers(self, workload: Workload) -> bool:
+        """The workload that shows it."""
+        return workload.name == "trivial"
+
+
+class MarqueeNativeWhole(MarqueeWhole):
+    """Everything on behind the native front."""
+
+    name = "marquee-native-whole"
+    title = "Marquee, native front, everything on"
+    settings: ClassVar[Mapping[str, str]] = MarqueeNative.settings
+
+    def answers(self, workload: Workload) -> bool:
+        """The workload that shows it."""
+        return workload.name == "trivial"
