@@ -47,7 +47,7 @@ class Lock:
 
 # The first one decides the versions of the others.
 LOCK_FILES = (
-    Lock("test", (*DEMO, "locust", "test", "lint")),
+    Lock("test", (*DEMO, "parquet", "locust", "native", "test", "lint")),
     Lock("demo", DEMO),
     Lock("text-cpu", ("text", "cpu")),
     Lock("text-gpu", ("text", "gpu")),

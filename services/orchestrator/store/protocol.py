@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from services.orchestrator.store.records import (
     BundlePointer,
     CatalogState,
+    ErasureReceipt,
     EventPosition,
     EventRecord,
     EventTotals,
     EventWrite,
+    ItemChanges,
     ItemRecord,
     ItemStatistics,
     ItemWrite,
+    Maintenance,
     PictureUpdate,
     RecommendationState,
+    Retention,
+    Route,
+    Slate,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -55,12 +61,30 @@ class Store(Protocol):
         """Iterate over the whole catalogue with vectors, in the order of the ids, a page at a time."""
         ...
 
+    async def replace_item(self, tenant: str, item: ItemWrite, *, expected_revision: int) -> bool:
+        """Replace an item that exists; returns False, and changes nothing, when its revision is another one
+        or it is gone.
+        """
+        ...
+
+    async def item_changes(self, tenant: str, after_sequence: int, limit: int) -> ItemChanges | None:
+        """Return what changed after a state of the catalogue; None when that cannot be told, because more
+        than `limit` items changed or deletions of that time are forgotten: read the whole catalogue then.
+        """
+        ...
+
     async def delete_item(self, tenant: str, item_id: str) -> bool:
         """Delete one item and what waits for it; its events stay. Returns False when there is none."""
         ...
 
     async def catalog_state(self, tenant: str) -> CatalogState:
         """Return the number of items and the change counter."""
+        ...
+
+    def watch_catalog(self, on_change: Callable[[str], None]) -> None:
+        """Have `on_change` called on the event loop with the tenant soon after its catalogue changed, on
+        this replica or another. Only a hint: a call may be missed or come twice.
+        """
         ...
 
     # What waits for a model service, over all tenants
@@ -84,8 +108,8 @@ class Store(Protocol):
     # Events
 
     async def write_events(self, tenant: str, events: Sequence[EventWrite]) -> WriteCounts:
-        """Store events, all or none; those whose id is stored already, or was earlier in the batch, change
-        nothing.
+        """Store events, all or none; those whose id was stored within the deduplication window, or was
+        earlier in the batch, change nothing.
         """
         ...
 
@@ -113,6 +137,46 @@ class Store(Protocol):
         """Return the statistics of every item that has events, in the catalogue or not."""
         ...
 
+    # Users
+
+    async def erase_user(self, tenant: str, user_id: str) -> ErasureReceipt:
+        """Delete the user's events and slates, take them out of the statistics, and remember when, so that
+        events from before are dropped when they are sent again. Only digests of ids are kept.
+        """
+        ...
+
+    # Slate log
+
+    async def write_slate(self, tenant: str, slate: Slate) -> None:
+        """Store a list that is about to be served."""
+        ...
+
+    async def get_slate(self, tenant: str, slate_id: str) -> Slate | None:
+        """Return a list of this tenant; None when there is none, also when it has expired."""
+        ...
+
+    async def list_user_slates(
+        self, tenant: str, user_id: str, limit: int, before: tuple[int, str] | None = None
+    ) -> list[Slate]:
+        """Return up to `limit` of a user's lists that have not expired, newest first; with `before`, those
+        older than that create time and id.
+        """
+        ...
+
+    # Routes
+
+    async def set_route(self, tenant: str, route: Route) -> Route:
+        """Create or replace the route of a task; returns it with its update time."""
+        ...
+
+    async def list_routes(self, tenant: str) -> list[Route]:
+        """Return all routes in the order of their tasks."""
+        ...
+
+    async def delete_route(self, tenant: str, task: str) -> bool:
+        """Delete a route. Returns False when there is none."""
+        ...
+
     # Recommendation
 
     async def recommendation_state(self, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
@@ -138,6 +202,12 @@ class Store(Protocol):
         Raises:
             ServiceError: ABORTED with reason BUNDLE_CHANGED when another bundle serves; FAILED_PRECONDITION
                 with reason NO_PREVIOUS_BUNDLE when there is none to go back to.
+        """
+        ...
+
+    async def maintain(self, retention: Retention) -> Maintenance:
+        """Delete what has outlived its time: expired slates, receipts outside the deduplication window,
+        events past their retention, forgotten deletions. A bounded piece a call; prepares what is needed soon.
         """
         ...
 

@@ -38,6 +38,26 @@ class UndescribedPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class Availability:
+    """Where, when and to whom an item may be shown.
+
+    Attributes:
+        regions: ISO 3166 codes in upper case, "DE" or "US-CA"; empty means everywhere.
+        start_time: first moment; None means since ever.
+        end_time: first moment at which it may no longer be shown; None means for ever.
+        entitlements: the user must hold one of them; empty means everyone.
+    """
+
+    regions: tuple[str, ...] = ()
+    start_time: int | None = None
+    end_time: int | None = None
+    entitlements: tuple[str, ...] = ()
+
+
+EVERYWHERE = Availability()
+
+
+@dataclass(frozen=True, slots=True)
 class ItemWrite:
     """One item as `Store.upsert_items` takes it.
 
@@ -56,12 +76,15 @@ class ItemWrite:
     release_year: int = 0
     text_vector: ItemVector | None = None
     picture: DescribedPicture | UndescribedPicture | None = None
+    picture_uri: str = ""
+    locale: str = ""
+    availability: Availability = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRecord:
     """One stored item. The vectors are None when there are none yet, or when the read was asked to leave
-    them out.
+    them out. `revision` names the write that it comes from.
     """
 
     item_id: str
@@ -74,6 +97,25 @@ class ItemRecord:
     update_time: int
     text_vector: ItemVector | None = None
     picture_vector: ItemVector | None = None
+    picture_uri: str = ""
+    locale: str = ""
+    availability: Availability = EVERYWHERE
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChanges:
+    """What happened to a catalogue after one state of it.
+
+    Attributes:
+        items: items that were written or got a vector since, with vectors, as they are now.
+        deleted_item_ids: items that were deleted since and are not there now.
+        sequence: the state that these changes lead to.
+    """
+
+    items: tuple[ItemRecord, ...]
+    deleted_item_ids: tuple[str, ...]
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +190,9 @@ class EventWrite:
         kind: number of the contract's EventKind.
         weight: strength of the event, -10 to 10.
         watched_fraction, rating: as the caller sent them, None when not.
+        has_own_time: whether the caller gave the time; otherwise it is the time of the first receipt.
+        slate_id: list that the event followed from, empty when none is known.
+        position: place of the item in that list, from 0.
     """
 
     event_id: str
@@ -158,6 +203,9 @@ class EventWrite:
     event_time: int
     watched_fraction: float | None = None
     rating: float | None = None
+    has_own_time: bool = True
+    slate_id: str = ""
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +222,25 @@ class EventRecord:
     receive_time: int
     watched_fraction: float | None
     rating: float | None
+    slate_id: str = ""
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCounts:
-    """Events that a write stored, and events whose id was there already or came twice."""
+    """What became of a batch of events.
+
+    Attributes:
+        written: events that were stored.
+        duplicates: events whose id was there already or came twice.
+        conflicts: ids of those duplicates whose content differs from the first, in the order of the batch.
+        erased: events that were dropped because their user was erased after they happened.
+    """
 
     written: int
     duplicates: int
+    conflicts: tuple[str, ...] = ()
+    erased: int = 0
 
 
 class UserEvent(NamedTuple):
@@ -238,16 +297,101 @@ class BundlePointer:
     change_time: int = 0
 
 
+SEEN_EVENTS = 50_000
+"""Newest events of a user that count as seen: bounds the read for a user with millions of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteArm:
+    """One choice of a route; see route_service.proto."""
+
+    name: str
+    model: str
+    version: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers a task; `key` is the number of the contract's RouteKey."""
+
+    task: str
+    key: int
+    arms: tuple[RouteArm, ...]
+    salt: str = ""
+    update_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """A list that was served.
+
+    Attributes:
+        slate_id: unique over all tenants.
+        expire_time: pages and attribution are answered until then.
+        arm: of the route that chose the bundle; empty without one.
+        item_ids: all items of all pages, best first.
+        propensities: little-endian float32 for each item: the probability with which it got its place.
+        content: what later pages are made of, as the recommendation pipeline packed it.
+    """
+
+    slate_id: str
+    user_id: str
+    surface: str
+    create_time: int
+    expire_time: int
+    bundle_version: str
+    arm: str
+    item_ids: tuple[str, ...]
+    propensities: bytes
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """What `Store.erase_user` erased, and when."""
+
+    event_count: int
+    slate_count: int
+    erase_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What `Store.maintain` may delete; times are ages in microseconds.
+
+    Attributes:
+        events: events that were received longer ago; None keeps them for ever.
+        deduplication: how long the store knows that it has an event; the window of exactly once.
+        deletions: how long `Store.item_changes` can tell deleted items.
+    """
+
+    events: int | None
+    deduplication: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """What `Store.maintain` deleted. `unfinished` tells that more is left for the next call."""
+
+    events: int
+    receipts: int
+    slates: int
+    unfinished: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendationState:
     """Everything that a recommendation reads from the store, as of one moment.
 
     Attributes:
         history: the user's newest events up to the limit, oldest first.
-        seen_item_ids: every item the user ever had an event with.
-        event_count: number of the user's stored events.
+        seen_item_ids: every item of the user's newest `SEEN_EVENTS` events.
+        event_count: number of the user's stored events, at most `SEEN_EVENTS`.
         catalog_sequence: which state of the catalogue the answer must know.
         bundle: which bundle serves.
+        route: arms of the task "recommend"; None without a route.
     """
 
     history: list[UserEvent]
@@ -255,3 +399,4 @@ class RecommendationState:
     event_count: int
     catalog_sequence: int
     bundle: BundlePointer
+    route: Route | None = None

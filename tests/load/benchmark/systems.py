@@ -174,7 +174,7 @@ class MarqueeNative(Marquee):
 
 
 class MarqueeWhole(Marquee):
-    """The same with everything on that looks at a call: the metrics page, usage in a file, traces of one call in ten."""
+    """The same with everything on that looks at a call: the metrics page, usage, traces of one call in ten."""
 
     name = "marquee-whole"
     title = "Marquee, everything on"

@@ -50,3 +50,8 @@ def set_event_totals(connection: sqlite3.Connection, tenant: str, totals: EventT
         "UPDATE tenant_counters SET event_count = ?, event_sequence = ? WHERE tenant = ?",
         (totals.count, totals.maximum_sequence, tenant),
     )
+
+
+def remove_events(connection: sqlite3.Connection, tenant: str, count: int) -> None:
+    """Count events that were deleted; part of a write."""
+    connection.execute("UPDATE tenant_counters SET event_count = event_count - ? WHERE tenant = ?", (count, tenant))

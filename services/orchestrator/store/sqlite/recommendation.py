@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from services.orchestrator.store.records import BundlePointer, RecommendationState, UserEvent
+from services.orchestrator.store.packing import unpack_route
+from services.orchestrator.store.records import SEEN_EVENTS, BundlePointer, RecommendationState, UserEvent
 
 _PACKED = (
     "json_array(json_group_array(item_id), json_group_array(weight), json_group_array(kind),"
@@ -25,11 +26,13 @@ _HISTORY = f"SELECT {_PACKED} FROM {_NEWEST}"
 # What is older than the history adds to the seen items and the count only.
 _OLDER = (
     "SELECT json_array(json_group_array(DISTINCT item_id), count(*)) FROM (SELECT item_id FROM events"
-    " WHERE tenant = ?1 AND user_id = ?2 ORDER BY event_time DESC, sequence DESC LIMIT -1 OFFSET ?3)"
+    " WHERE tenant = ?1 AND user_id = ?2 ORDER BY event_time DESC, sequence DESC LIMIT max(0, ?4 - ?3) OFFSET ?3)"
 )
 _STATE = (
     f"SELECT ({_HISTORY}), ({_OLDER}), (SELECT catalog_sequence FROM tenant_counters WHERE tenant = ?1),"
-    " version, previous_version, change_time FROM (SELECT 1) LEFT JOIN bundle_pointers ON tenant = ?1"
+    " version, previous_version, change_time, route, update_time FROM (SELECT 1)"
+    " LEFT JOIN bundle_pointers ON bundle_pointers.tenant = ?1"
+    " LEFT JOIN routes ON routes.tenant = ?1 AND routes.task = 'recommend'"
 )
 
 
@@ -41,7 +44,8 @@ def history(connection: sqlite3.Connection, tenant: str, user_id: str, limit: in
 
 def state(connection: sqlite3.Connection, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
     """Read all that a recommendation needs."""
-    packed, older, catalog_sequence, *pointer = connection.execute(_STATE, (tenant, user_id, history_limit)).fetchone()
+    row = connection.execute(_STATE, (tenant, user_id, history_limit, SEEN_EVENTS)).fetchone()
+    packed, older, catalog_sequence, version, previous, change_time, route, update_time = row
     events = _unpack(packed)
     older_items, older_count = json.loads(older)
     return RecommendationState(
@@ -49,7 +53,8 @@ def state(connection: sqlite3.Connection, tenant: str, user_id: str, history_lim
         seen_item_ids=frozenset([event.item_id for event in events]).union(older_items),
         event_count=len(events) + older_count,
         catalog_sequence=catalog_sequence or 0,
-        bundle=BundlePointer(*pointer) if pointer[0] is not None else BundlePointer(),
+        bundle=BundlePointer(version, previous, change_time) if version is not None else BundlePointer(),
+        route=unpack_route("recommend", route, update_time) if route is not None else None,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +14,21 @@ from services.orchestrator.store.migrations.upgrade import upgrade_sqlite
 from services.orchestrator.store.records import (
     BundlePointer,
     CatalogState,
+    ErasureReceipt,
     EventPosition,
     EventRecord,
     EventTotals,
     EventWrite,
+    ItemChanges,
     ItemRecord,
     ItemStatistics,
     ItemWrite,
+    Maintenance,
     PictureUpdate,
     RecommendationState,
+    Retention,
+    Route,
+    Slate,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -30,7 +36,16 @@ from services.orchestrator.store.records import (
     WaitingText,
     WriteCounts,
 )
-from services.orchestrator.store.sqlite import bundles, counters, recommendation, waiting
+from services.orchestrator.store.sqlite import (
+    bundles,
+    counters,
+    maintenance,
+    recommendation,
+    routes,
+    slates,
+    users,
+    waiting,
+)
 from services.orchestrator.store.sqlite import events as event_statements
 from services.orchestrator.store.sqlite import items as item_statements
 from services.orchestrator.store.sqlite.connection import open_connection, prepare_file
@@ -50,6 +65,7 @@ class SqliteStore:
     def __init__(self, writer: GroupCommitWriter, readers: ReaderPool) -> None:
         self.writer = writer
         self.readers = readers
+        self._watchers: list[Callable[[str], None]] = []
 
     @classmethod
     def open(cls, path: Path, *, busy_timeout_seconds: float, readers: int) -> SqliteStore:
@@ -70,7 +86,9 @@ class SqliteStore:
         )
 
     async def upsert_items(self, tenant: str, items: Sequence[ItemWrite]) -> UpsertCounts:
-        return await self.writer.write(lambda connection: item_statements.upsert(connection, tenant, items, _now()))
+        counts = await self.writer.write(lambda connection: item_statements.upsert(connection, tenant, items, _now()))
+        self._changed(tenant)
+        return counts
 
     async def get_item(self, tenant: str, item_id: str) -> ItemRecord | None:
         return await self.readers.read(lambda connection: item_statements.get(connection, tenant, item_id))
@@ -87,7 +105,24 @@ class SqliteStore:
             after = page[-1].item_id
 
     async def delete_item(self, tenant: str, item_id: str) -> bool:
-        return await self.writer.write(lambda connection: item_statements.delete(connection, tenant, item_id))
+        found = await self.writer.write(lambda connection: item_statements.delete(connection, tenant, item_id, _now()))
+        self._changed(tenant)
+        return found
+
+    async def replace_item(self, tenant: str, item: ItemWrite, *, expected_revision: int) -> bool:
+        replaced = await self.writer.write(
+            lambda connection: item_statements.replace(connection, tenant, item, expected_revision, _now())
+        )
+        self._changed(tenant)
+        return replaced
+
+    async def item_changes(self, tenant: str, after_sequence: int, limit: int) -> ItemChanges | None:
+        return await self.readers.read(
+            lambda connection: item_statements.changes(connection, tenant, after_sequence, limit)
+        )
+
+    def watch_catalog(self, on_change: Callable[[str], None]) -> None:
+        self._watchers.append(on_change)
 
     async def catalog_state(self, tenant: str) -> CatalogState:
         return await self.readers.read(lambda connection: counters.catalog_state(connection, tenant))
@@ -96,13 +131,17 @@ class SqliteStore:
         return await self.readers.read(lambda connection: waiting.texts(connection, limit))
 
     async def set_text_vectors(self, updates: Sequence[TextVectorUpdate]) -> int:
-        return await self.writer.write(lambda connection: waiting.set_text_vectors(connection, updates))
+        count = await self.writer.write(lambda connection: waiting.set_text_vectors(connection, updates))
+        self._changed(*{update.tenant for update in updates})
+        return count
 
     async def waiting_pictures(self, limit: int) -> list[WaitingPicture]:
         return await self.readers.read(lambda connection: waiting.pictures(connection, limit))
 
     async def set_pictures(self, updates: Sequence[PictureUpdate]) -> int:
-        return await self.writer.write(lambda connection: waiting.set_pictures(connection, updates))
+        count = await self.writer.write(lambda connection: waiting.set_pictures(connection, updates))
+        self._changed(*{update.tenant for update in updates})
+        return count
 
     async def write_events(self, tenant: str, events: Sequence[EventWrite]) -> WriteCounts:
         return await self.writer.write(lambda connection: event_statements.write(connection, tenant, events, _now()))
@@ -139,6 +178,42 @@ class SqliteStore:
     async def item_statistics(self, tenant: str) -> list[ItemStatistics]:
         return await self.readers.read(lambda connection: event_statements.statistics(connection, tenant))
 
+    async def erase_user(self, tenant: str, user_id: str) -> ErasureReceipt:
+        write = self.writer.write
+        erasure = await write(lambda connection: users.begin(connection, tenant, user_id, _now()))
+        event_count = 0
+        while piece := await write(
+            lambda connection: users.erase_events(connection, tenant, user_id, erasure.last_sequence)
+        ):
+            event_count += piece
+        slate_count = await write(lambda connection: users.erase_slates(connection, tenant, user_id))
+        return ErasureReceipt(event_count, slate_count, erasure.erase_time)
+
+    async def write_slate(self, tenant: str, slate: Slate) -> None:
+        await self.writer.write(lambda connection: slates.write(connection, tenant, slate))
+
+    async def get_slate(self, tenant: str, slate_id: str) -> Slate | None:
+        return await self.readers.read(lambda connection: slates.get(connection, tenant, slate_id, _now()))
+
+    async def list_user_slates(
+        self, tenant: str, user_id: str, limit: int, before: tuple[int, str] | None = None
+    ) -> list[Slate]:
+        return await self.readers.read(
+            lambda connection: slates.of_user(connection, tenant, user_id, limit, before, _now())
+        )
+
+    async def set_route(self, tenant: str, route: Route) -> Route:
+        return await self.writer.write(lambda connection: routes.put(connection, tenant, route, _now()))
+
+    async def list_routes(self, tenant: str) -> list[Route]:
+        return await self.readers.read(lambda connection: routes.of_tenant(connection, tenant))
+
+    async def delete_route(self, tenant: str, task: str) -> bool:
+        return await self.writer.write(lambda connection: routes.delete(connection, tenant, task))
+
+    async def maintain(self, retention: Retention) -> Maintenance:
+        return await self.writer.write(lambda connection: maintenance.maintain(connection, retention, _now()))
+
     async def recommendation_state(self, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
         return await self.readers.read(
             lambda connection: recommendation.state(connection, tenant, user_id, history_limit)
@@ -158,6 +233,11 @@ class SqliteStore:
     async def close(self) -> None:
         await asyncio.to_thread(self.readers.close)
         await asyncio.to_thread(self.writer.close)
+
+    def _changed(self, *tenants: str) -> None:
+        for watcher in self._watchers:
+            for tenant in tenants:
+                watcher(tenant)
 
 
 def _now() -> int:

@@ -11,6 +11,9 @@ import pytest
 
 from services.orchestrator.store import Store, open_store
 from services.orchestrator.store.sqlite.store import SqliteStore
+from tests.support.postgres_fixtures import postgres_server, postgres_store, postgres_url
+
+__all__ = ["postgres_server", "postgres_store", "postgres_url"]
 
 
 @pytest.fixture(scope="session")

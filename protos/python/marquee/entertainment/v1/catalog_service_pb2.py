@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
 from marquee.common.v1 import vector_pb2 as marquee_dot_common_dot_v1_dot_vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.marquee/entertainment/v1/catalog_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\"\xcf\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x14\n\x0cmaturity_age\x18\x05 \x01(\x05\x12\x14\n\x0crelease_year\x18\x06 \x01(\x05\x12\x0f\n\x07picture\x18\x07 \x01(\x0c\x12\x16\n\x0epicture_labels\x18\x08 \x03(\t\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x12UpsertItemsRequest\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Item\"\x83\x01\n\x13UpsertItemsResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12,\n\x05steps\x18\x04 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"!\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"?\n\x0fGetItemResponse\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\"9\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x11ListItemsResponse\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\"$\n\x11\x44\x65leteItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteItemResponse\"\x14\n\x12\x45xportItemsRequest\"L\n\x13\x45xportItemsResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.marquee.entertainment.v1.ExportedItem\"\x9f\x01\n\x0c\x45xportedItem\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12.\n\x0btext_vector\x18\x02 \x01(\x0b\x32\x19.marquee.common.v1.Vector\x12\x31\n\x0epicture_vector\x18\x03 \x01(\x0b\x32\x19.marquee.common.v1.Vector2\x99\x04\n\x0e\x43\x61talogService\x12j\n\x0bUpsertItems\x12,.marquee.entertainment.v1.UpsertItemsRequest\x1a-.marquee.entertainment.v1.UpsertItemsResponse\x12^\n\x07GetItem\x12(.marquee.entertainment.v1.GetItemRequest\x1a).marquee.entertainment.v1.GetItemResponse\x12\x64\n\tListItems\x12*.marquee.entertainment.v1.ListItemsRequest\x1a+.marquee.entertainment.v1.ListItemsResponse\x12g\n\nDeleteItem\x12+.marquee.entertainment.v1.DeleteItemRequest\x1a,.marquee.entertainment.v1.DeleteItemResponse\x12l\n\x0b\x45xportItems\x12,.marquee.entertainment.v1.ExportItemsRequest\x1a-.marquee.entertainment.v1.ExportItemsResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.marquee/entertainment/v1/catalog_service.proto\x12\x18marquee.entertainment.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\"\xb2\x02\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x14\n\x0cmaturity_age\x18\x05 \x01(\x05\x12\x14\n\x0crelease_year\x18\x06 \x01(\x05\x12\x0f\n\x07picture\x18\x07 \x01(\x0c\x12\x16\n\x0epicture_labels\x18\x08 \x03(\t\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bpicture_uri\x18\n \x01(\t\x12\x0e\n\x06locale\x18\x0b \x01(\t\x12<\n\x0c\x61vailability\x18\x0c \x01(\x0b\x32&.marquee.entertainment.v1.Availability\"\x93\x01\n\x0c\x41vailability\x12\x0f\n\x07regions\x18\x01 \x03(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65ntitlements\x18\x04 \x03(\t\"W\n\x12UpsertItemsRequest\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12\x12\n\nkeep_valid\x18\x02 \x01(\x08\"\xc1\x01\n\x13UpsertItemsResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12,\n\x05steps\x18\x04 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12<\n\rrefused_items\x18\x05 \x03(\x0b\x32%.marquee.entertainment.v1.RefusedItem\"?\n\x0bRefusedItem\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08problems\x18\x03 \x03(\t\"r\n\x11UpdateItemRequest\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x82\x01\n\x12UpdateItemResponse\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"!\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"?\n\x0fGetItemResponse\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\"9\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x11ListItemsResponse\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x63hange_sequence\x18\x04 \x01(\x03\"$\n\x11\x44\x65leteItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteItemResponse\"\x14\n\x12\x45xportItemsRequest\"L\n\x13\x45xportItemsResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.marquee.entertainment.v1.ExportedItem\"\x9f\x01\n\x0c\x45xportedItem\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.marquee.entertainment.v1.Item\x12.\n\x0btext_vector\x18\x02 \x01(\x0b\x32\x19.marquee.common.v1.Vector\x12\x31\n\x0epicture_vector\x18\x03 \x01(\x0b\x32\x19.marquee.common.v1.Vector2\x82\x05\n\x0e\x43\x61talogService\x12j\n\x0bUpsertItems\x12,.marquee.entertainment.v1.UpsertItemsRequest\x1a-.marquee.entertainment.v1.UpsertItemsResponse\x12g\n\nUpdateItem\x12+.marquee.entertainment.v1.UpdateItemRequest\x1a,.marquee.entertainment.v1.UpdateItemResponse\x12^\n\x07GetItem\x12(.marquee.entertainment.v1.GetItemRequest\x1a).marquee.entertainment.v1.GetItemResponse\x12\x64\n\tListItems\x12*.marquee.entertainment.v1.ListItemsRequest\x1a+.marquee.entertainment.v1.ListItemsResponse\x12g\n\nDeleteItem\x12+.marquee.entertainment.v1.DeleteItemRequest\x1a,.marquee.entertainment.v1.DeleteItemResponse\x12l\n\x0b\x45xportItems\x12,.marquee.entertainment.v1.ExportItemsRequest\x1a-.marquee.entertainment.v1.ExportItemsResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,30 +36,38 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.ca
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_ITEM']._serialized_start=174
-  _globals['_ITEM']._serialized_end=381
-  _globals['_UPSERTITEMSREQUEST']._serialized_start=383
-  _globals['_UPSERTITEMSREQUEST']._serialized_end=450
-  _globals['_UPSERTITEMSRESPONSE']._serialized_start=453
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=584
-  _globals['_GETITEMREQUEST']._serialized_start=586
-  _globals['_GETITEMREQUEST']._serialized_end=619
-  _globals['_GETITEMRESPONSE']._serialized_start=621
-  _globals['_GETITEMRESPONSE']._serialized_end=684
-  _globals['_LISTITEMSREQUEST']._serialized_start=686
-  _globals['_LISTITEMSREQUEST']._serialized_end=743
-  _globals['_LISTITEMSRESPONSE']._serialized_start=745
-  _globals['_LISTITEMSRESPONSE']._serialized_end=857
-  _globals['_DELETEITEMREQUEST']._serialized_start=859
-  _globals['_DELETEITEMREQUEST']._serialized_end=895
-  _globals['_DELETEITEMRESPONSE']._serialized_start=897
-  _globals['_DELETEITEMRESPONSE']._serialized_end=917
-  _globals['_EXPORTITEMSREQUEST']._serialized_start=919
-  _globals['_EXPORTITEMSREQUEST']._serialized_end=939
-  _globals['_EXPORTITEMSRESPONSE']._serialized_start=941
-  _globals['_EXPORTITEMSRESPONSE']._serialized_end=1017
-  _globals['_EXPORTEDITEM']._serialized_start=1020
-  _globals['_EXPORTEDITEM']._serialized_end=1179
-  _globals['_CATALOGSERVICE']._serialized_start=1182
-  _globals['_CATALOGSERVICE']._serialized_end=1719
+  _globals['_ITEM']._serialized_start=208
+  _globals['_ITEM']._serialized_end=514
+  _globals['_AVAILABILITY']._serialized_start=517
+  _globals['_AVAILABILITY']._serialized_end=664
+  _globals['_UPSERTITEMSREQUEST']._serialized_start=666
+  _globals['_UPSERTITEMSREQUEST']._serialized_end=753
+  _globals['_UPSERTITEMSRESPONSE']._serialized_start=756
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=949
+  _globals['_REFUSEDITEM']._serialized_start=951
+  _globals['_REFUSEDITEM']._serialized_end=1014
+  _globals['_UPDATEITEMREQUEST']._serialized_start=1016
+  _globals['_UPDATEITEMREQUEST']._serialized_end=1130
+  _globals['_UPDATEITEMRESPONSE']._serialized_start=1133
+  _globals['_UPDATEITEMRESPONSE']._serialized_end=1263
+  _globals['_GETITEMREQUEST']._serialized_start=1265
+  _globals['_GETITEMREQUEST']._serialized_end=1298
+  _globals['_GETITEMRESPONSE']._serialized_start=1300
+  _globals['_GETITEMRESPONSE']._serialized_end=1363
+  _globals['_LISTITEMSREQUEST']._serialized_start=1365
+  _globals['_LISTITEMSREQUEST']._serialized_end=1422
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1425
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1562
+  _globals['_DELETEITEMREQUEST']._serialized_start=1564
+  _globals['_DELETEITEMREQUEST']._serialized_end=1600
+  _globals['_DELETEITEMRESPONSE']._serialized_start=1602
+  _globals['_DELETEITEMRESPONSE']._serialized_end=1622
+  _globals['_EXPORTITEMSREQUEST']._serialized_start=1624
+  _globals['_EXPORTITEMSREQUEST']._serialized_end=1644
+  _globals['_EXPORTITEMSRESPONSE']._serialized_start=1646
+  _globals['_EXPORTITEMSRESPONSE']._serialized_end=1722
+  _globals['_EXPORTEDITEM']._serialized_start=1725
+  _globals['_EXPORTEDITEM']._serialized_end=1884
+  _globals['_CATALOGSERVICE']._serialized_start=1887
+  _globals['_CATALOGSERVICE']._serialized_end=2529
 # @@protoc_insertion_point(module_scope)

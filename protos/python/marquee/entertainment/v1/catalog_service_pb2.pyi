@@ -5,6 +5,7 @@ The features that game and streaming backends call."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -36,6 +37,9 @@ class Item(_message.Message):
     PICTURE_FIELD_NUMBER: _builtins.int
     PICTURE_LABELS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PICTURE_URI_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Identifier chosen by the caller; 1 to 128 characters, no control characters."""
     title: _builtins.str
@@ -50,6 +54,10 @@ class Item(_message.Message):
     """Cover or screenshot, encoded; input only, never returned. JPEG, PNG or WebP within the vision service's limits (8 MiB, 40 megapixels).
     Only its vector and its labels are kept; the bytes are deleted as soon as the vision service has seen them. Left out on a later upsert, the kept ones stay.
     """
+    picture_uri: _builtins.str
+    """Where the caller keeps the picture, for example an https address; at most 2,000 characters. Kept and returned, never opened."""
+    locale: _builtins.str
+    """Language of title and description as a BCP 47 tag, for example "en" or "pt-BR"; at most 35 characters. Empty means unknown."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags such as genres, at most 50, each of 1 to 64 characters, without repeats. Compared without regard to case."""
@@ -61,6 +69,10 @@ class Item(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the item was last written; output only."""
+
+    @_builtins.property
+    def availability(self) -> Global___Availability:
+        """Where, when and to whom the item may be shown. Not set means everywhere, always, to everyone."""
 
     def __init__(
         self,
@@ -74,14 +86,61 @@ class Item(_message.Message):
         picture: _builtins.bytes = ...,
         picture_labels: _abc.Iterable[_builtins.str] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        picture_uri: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        availability: Global___Availability | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "item_id", b"item_id", "maturity_age", b"maturity_age", "picture", b"picture", "picture_labels", b"picture_labels", "release_year", b"release_year", "tags", b"tags", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "description", b"description", "item_id", b"item_id", "locale", b"locale", "maturity_age", b"maturity_age", "picture", b"picture", "picture_labels", b"picture_labels", "picture_uri", b"picture_uri", "release_year", b"release_year", "tags", b"tags", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class Availability(_message.Message):
+    """Where, when and to whom an item may be shown. An item that may not is never recommended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGIONS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ENTITLEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Regions as ISO 3166 codes of 2 letters, optionally with a subdivision ("DE", "US-CA"), at most 300. Empty means everywhere."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """First moment. Not set means since ever."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """First moment at which it may no longer be shown; after start_time. Not set means for ever."""
+
+    @_builtins.property
+    def entitlements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entitlements of which the user must hold at least one, for example "premium"; at most 50, each of 1 to 64 characters. Empty means
+        everyone.
+        """
+
+    def __init__(
+        self,
+        *,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        entitlements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "entitlements", b"entitlements", "regions", b"regions", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Availability: _TypeAlias = Availability  # noqa: Y015
 
 @_typing.final
 class UpsertItemsRequest(_message.Message):
@@ -90,6 +149,9 @@ class UpsertItemsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    KEEP_VALID_FIELD_NUMBER: _builtins.int
+    keep_valid: _builtins.bool
+    """Store the valid items and report the others in `refused_items`, instead of refusing the whole batch."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """Items to write, 1 to 500, without repeated ids."""
@@ -98,10 +160,11 @@ class UpsertItemsRequest(_message.Message):
         self,
         *,
         items: _abc.Iterable[Global___Item] | None = ...,
+        keep_valid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "keep_valid", b"keep_valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -117,6 +180,7 @@ class UpsertItemsResponse(_message.Message):
     UPDATED_COUNT_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    REFUSED_ITEMS_FIELD_NUMBER: _builtins.int
     created_count: _builtins.int
     """Items that did not exist before."""
     updated_count: _builtins.int
@@ -127,6 +191,10 @@ class UpsertItemsResponse(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_report_pb2.StepReport]:
         """What was done, step by step."""
 
+    @_builtins.property
+    def refused_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedItem]:
+        """Items that are invalid and were not stored; only with `keep_valid`."""
+
     def __init__(
         self,
         *,
@@ -134,14 +202,113 @@ class UpsertItemsResponse(_message.Message):
         updated_count: _builtins.int = ...,
         degraded: _builtins.bool = ...,
         steps: _abc.Iterable[_report_pb2.StepReport] | None = ...,
+        refused_items: _abc.Iterable[Global___RefusedItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_count", b"created_count", "degraded", b"degraded", "steps", b"steps", "updated_count", b"updated_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_count", b"created_count", "degraded", b"degraded", "refused_items", b"refused_items", "steps", b"steps", "updated_count", b"updated_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpsertItemsResponse: _TypeAlias = UpsertItemsResponse  # noqa: Y015
+
+@_typing.final
+class RefusedItem(_message.Message):
+    """An item that was not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Place in the request, from 0."""
+    item_id: _builtins.str
+    """Its id as sent, cut at 128 characters."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is wrong with it, one sentence a field, each beginning with the field's name."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        item_id: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "item_id", b"item_id", "problems", b"problems"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusedItem: _TypeAlias = RefusedItem  # noqa: Y015
+
+@_typing.final
+class UpdateItemRequest(_message.Message):
+    """Asks for a change of one item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item(self) -> Global___Item:
+        """The item; its id says which one, of the other fields only those in the mask are read."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change, for example "title" or "availability.end_time"; required, at most 50. "*" changes all that can be. A field that is named
+        but not set in the item is cleared.
+        """
+
+    def __init__(
+        self,
+        *,
+        item: Global___Item | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateItemRequest: _TypeAlias = UpdateItemRequest  # noqa: Y015
+
+@_typing.final
+class UpdateItemResponse(_message.Message):
+    """The item after a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    degraded: _builtins.bool
+    """True when a model service did not answer: the item is stored, its vectors follow when the service is back."""
+    @_builtins.property
+    def item(self) -> Global___Item:
+        """The item as it is now."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_report_pb2.StepReport]:
+        """What was done, step by step."""
+
+    def __init__(
+        self,
+        *,
+        item: Global___Item | None = ...,
+        degraded: _builtins.bool = ...,
+        steps: _abc.Iterable[_report_pb2.StepReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "item", b"item", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateItemResponse: _TypeAlias = UpdateItemResponse  # noqa: Y015
 
 @_typing.final
 class GetItemRequest(_message.Message):
@@ -224,10 +391,13 @@ class ListItemsResponse(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGE_SEQUENCE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty on the last."""
     total_count: _builtins.int
     """Items in the whole catalogue."""
+    change_sequence: _builtins.int
+    """Number of the catalogue's last change when the page was read; it rises with every change of an item or a vector."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """Items in the order of their ids."""
@@ -238,10 +408,11 @@ class ListItemsResponse(_message.Message):
         items: _abc.Iterable[Global___Item] | None = ...,
         next_page_token: _builtins.str = ...,
         total_count: _builtins.int = ...,
+        change_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_sequence", b"change_sequence", "items", b"items", "next_page_token", b"next_page_token", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class CatalogServiceStub:
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsRequest.SerializeToString,
                 response_deserializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsResponse.FromString,
                 _registered_method=True)
+        self.UpdateItem = channel.unary_unary(
+                '/marquee.entertainment.v1.CatalogService/UpdateItem',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemResponse.FromString,
+                _registered_method=True)
         self.GetItem = channel.unary_unary(
                 '/marquee.entertainment.v1.CatalogService/GetItem',
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.GetItemRequest.SerializeToString,
@@ -69,6 +74,14 @@ class CatalogServiceServicer:
     def UpsertItems(self, request, context):
         """Creates items, or replaces them where the id exists. An item can be recommended as soon as the call returns.
         The whole batch is refused when any item is invalid; the error names each invalid field.
+        With `keep_valid`, the valid items are stored and the others are reported.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateItem(self, request, context):
+        """Changes the named fields of one item and leaves the others as they are. NOT_FOUND when the id is unknown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +122,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.UpsertItems,
                     request_deserializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsRequest.FromString,
                     response_serializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsResponse.SerializeToString,
+            ),
+            'UpdateItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateItem,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemResponse.SerializeToString,
             ),
             'GetItem': grpc.unary_unary_rpc_method_handler(
                     servicer.GetItem,
@@ -159,6 +177,33 @@ class CatalogService:
             '/marquee.entertainment.v1.CatalogService/UpsertItems',
             marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsRequest.SerializeToString,
             marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpsertItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.entertainment.v1.CatalogService/UpdateItem',
+            marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_catalog__service__pb2.UpdateItemResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,10 @@ class CatalogServiceStub:
     UpsertItems: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertItemsRequest, _catalog_service_pb2.UpsertItemsResponse]
     """Creates items, or replaces them where the id exists. An item can be recommended as soon as the call returns.
     The whole batch is refused when any item is invalid; the error names each invalid field.
+    With `keep_valid`, the valid items are stored and the others are reported.
     """
+    UpdateItem: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateItemRequest, _catalog_service_pb2.UpdateItemResponse]
+    """Changes the named fields of one item and leaves the others as they are. NOT_FOUND when the id is unknown."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetItemRequest, _catalog_service_pb2.GetItemResponse]
     """Returns one item. NOT_FOUND when the id is unknown."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListItemsRequest, _catalog_service_pb2.ListItemsResponse]
@@ -54,7 +57,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UpsertItems: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertItemsRequest, _catalog_service_pb2.UpsertItemsResponse]  # type: ignore[assignment]
     """Creates items, or replaces them where the id exists. An item can be recommended as soon as the call returns.
     The whole batch is refused when any item is invalid; the error names each invalid field.
+    With `keep_valid`, the valid items are stored and the others are reported.
     """
+    UpdateItem: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateItemRequest, _catalog_service_pb2.UpdateItemResponse]  # type: ignore[assignment]
+    """Changes the named fields of one item and leaves the others as they are. NOT_FOUND when the id is unknown."""
     GetItem: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetItemRequest, _catalog_service_pb2.GetItemResponse]  # type: ignore[assignment]
     """Returns one item. NOT_FOUND when the id is unknown."""
     ListItems: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListItemsRequest, _catalog_service_pb2.ListItemsResponse]  # type: ignore[assignment]
@@ -75,7 +81,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_service_pb2.UpsertItemsResponse, _abc.Awaitable[_catalog_service_pb2.UpsertItemsResponse]]:
         """Creates items, or replaces them where the id exists. An item can be recommended as soon as the call returns.
         The whole batch is refused when any item is invalid; the error names each invalid field.
+        With `keep_valid`, the valid items are stored and the others are reported.
         """
+
+    @_abc_1.abstractmethod
+    def UpdateItem(
+        self,
+        request: _catalog_service_pb2.UpdateItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.UpdateItemResponse, _abc.Awaitable[_catalog_service_pb2.UpdateItemResponse]]:
+        """Changes the named fields of one item and leaves the others as they are. NOT_FOUND when the id is unknown."""
 
     @_abc_1.abstractmethod
     def GetItem(

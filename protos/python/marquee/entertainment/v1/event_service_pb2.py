@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/entertainment/v1/event_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x31\n\x04kind\x18\x04 \x01(\x0e\x32#.marquee.entertainment.v1.EventKind\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x10watched_fraction\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x13\n\x06rating\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x1a\n\rcustom_weight\x18\x08 \x01(\x02H\x02\x88\x01\x01\x42\x13\n\x11_watched_fractionB\t\n\x07_ratingB\x10\n\x0e_custom_weight\"E\n\x12WriteEventsRequest\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\"E\n\x13WriteEventsResponse\x12\x15\n\rwritten_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\"O\n\x15ListUserEventsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x16ListUserEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x13\x45xportEventsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\"O\n\x14\x45xportEventsResponse\x12\x37\n\x06\x65vents\x18\x01 \x03(\x0b\x32\'.marquee.entertainment.v1.ExportedEvent\"\x83\x01\n\rExportedEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06weight\x18\x04 \x01(\x02\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xda\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x01\x12\x13\n\x0f\x45VENT_KIND_PLAY\x10\x02\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x03\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x04\x12\x13\n\x0f\x45VENT_KIND_SKIP\x10\x05\x12\x15\n\x11\x45VENT_KIND_RATING\x10\x06\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x07\x12\x15\n\x11\x45VENT_KIND_CUSTOM\x10\x08\x32\xe0\x02\n\x0c\x45ventService\x12j\n\x0bWriteEvents\x12,.marquee.entertainment.v1.WriteEventsRequest\x1a-.marquee.entertainment.v1.WriteEventsResponse\x12s\n\x0eListUserEvents\x12/.marquee.entertainment.v1.ListUserEventsRequest\x1a\x30.marquee.entertainment.v1.ListUserEventsResponse\x12o\n\x0c\x45xportEvents\x12-.marquee.entertainment.v1.ExportEventsRequest\x1a..marquee.entertainment.v1.ExportEventsResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/entertainment/v1/event_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x31\n\x04kind\x18\x04 \x01(\x0e\x32#.marquee.entertainment.v1.EventKind\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x10watched_fraction\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x13\n\x06rating\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x1a\n\rcustom_weight\x18\x08 \x01(\x02H\x02\x88\x01\x01\x12\x19\n\x11\x61ttribution_token\x18\t \x01(\tB\x13\n\x11_watched_fractionB\t\n\x07_ratingB\x10\n\x0e_custom_weight\"E\n\x12WriteEventsRequest\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\"z\n\x13WriteEventsResponse\x12\x15\n\rwritten_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x1d\n\x15\x63onflicting_event_ids\x18\x03 \x03(\t\x12\x14\n\x0c\x65rased_count\x18\x04 \x01(\x05\"F\n\x13StreamEventsRequest\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\"\x90\x01\n\x14StreamEventsResponse\x12\x13\n\x0b\x62\x61tch_count\x18\x01 \x01(\x03\x12\x15\n\rwritten_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x03 \x01(\x03\x12\x1d\n\x15\x63onflicting_event_ids\x18\x04 \x03(\t\x12\x14\n\x0c\x65rased_count\x18\x05 \x01(\x03\"O\n\x15ListUserEventsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x16ListUserEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x13\x45xportEventsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\"O\n\x14\x45xportEventsResponse\x12\x37\n\x06\x65vents\x18\x01 \x03(\x0b\x32\'.marquee.entertainment.v1.ExportedEvent\"\x83\x01\n\rExportedEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06weight\x18\x04 \x01(\x02\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xda\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x01\x12\x13\n\x0f\x45VENT_KIND_PLAY\x10\x02\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x03\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x04\x12\x13\n\x0f\x45VENT_KIND_SKIP\x10\x05\x12\x15\n\x11\x45VENT_KIND_RATING\x10\x06\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x07\x12\x15\n\x11\x45VENT_KIND_CUSTOM\x10\x08\x32\xd1\x03\n\x0c\x45ventService\x12j\n\x0bWriteEvents\x12,.marquee.entertainment.v1.WriteEventsRequest\x1a-.marquee.entertainment.v1.WriteEventsResponse\x12o\n\x0cStreamEvents\x12-.marquee.entertainment.v1.StreamEventsRequest\x1a..marquee.entertainment.v1.StreamEventsResponse(\x01\x12s\n\x0eListUserEvents\x12/.marquee.entertainment.v1.ListUserEventsRequest\x1a\x30.marquee.entertainment.v1.ListUserEventsResponse\x12o\n\x0c\x45xportEvents\x12-.marquee.entertainment.v1.ExportEventsRequest\x1a..marquee.entertainment.v1.ExportEventsResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.ev
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_EVENTKIND']._serialized_start=984
-  _globals['_EVENTKIND']._serialized_end=1202
+  _globals['_EVENTKIND']._serialized_start=1283
+  _globals['_EVENTKIND']._serialized_end=1501
   _globals['_EVENT']._serialized_start=108
-  _globals['_EVENT']._serialized_end=396
-  _globals['_WRITEEVENTSREQUEST']._serialized_start=398
-  _globals['_WRITEEVENTSREQUEST']._serialized_end=467
-  _globals['_WRITEEVENTSRESPONSE']._serialized_start=469
-  _globals['_WRITEEVENTSRESPONSE']._serialized_end=538
-  _globals['_LISTUSEREVENTSREQUEST']._serialized_start=540
-  _globals['_LISTUSEREVENTSREQUEST']._serialized_end=619
-  _globals['_LISTUSEREVENTSRESPONSE']._serialized_start=621
-  _globals['_LISTUSEREVENTSRESPONSE']._serialized_end=719
-  _globals['_EXPORTEVENTSREQUEST']._serialized_start=721
-  _globals['_EXPORTEVENTSREQUEST']._serialized_end=766
-  _globals['_EXPORTEVENTSRESPONSE']._serialized_start=768
-  _globals['_EXPORTEVENTSRESPONSE']._serialized_end=847
-  _globals['_EXPORTEDEVENT']._serialized_start=850
-  _globals['_EXPORTEDEVENT']._serialized_end=981
-  _globals['_EVENTSERVICE']._serialized_start=1205
-  _globals['_EVENTSERVICE']._serialized_end=1557
+  _globals['_EVENT']._serialized_end=423
+  _globals['_WRITEEVENTSREQUEST']._serialized_start=425
+  _globals['_WRITEEVENTSREQUEST']._serialized_end=494
+  _globals['_WRITEEVENTSRESPONSE']._serialized_start=496
+  _globals['_WRITEEVENTSRESPONSE']._serialized_end=618
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=620
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=690
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=693
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=837
+  _globals['_LISTUSEREVENTSREQUEST']._serialized_start=839
+  _globals['_LISTUSEREVENTSREQUEST']._serialized_end=918
+  _globals['_LISTUSEREVENTSRESPONSE']._serialized_start=920
+  _globals['_LISTUSEREVENTSRESPONSE']._serialized_end=1018
+  _globals['_EXPORTEVENTSREQUEST']._serialized_start=1020
+  _globals['_EXPORTEVENTSREQUEST']._serialized_end=1065
+  _globals['_EXPORTEVENTSRESPONSE']._serialized_start=1067
+  _globals['_EXPORTEVENTSRESPONSE']._serialized_end=1146
+  _globals['_EXPORTEDEVENT']._serialized_start=1149
+  _globals['_EXPORTEDEVENT']._serialized_end=1280
+  _globals['_EVENTSERVICE']._serialized_start=1504
+  _globals['_EVENTSERVICE']._serialized_end=1969
 # @@protoc_insertion_point(module_scope)

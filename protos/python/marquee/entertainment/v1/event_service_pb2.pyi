@@ -82,6 +82,7 @@ class Event(_message.Message):
     WATCHED_FRACTION_FIELD_NUMBER: _builtins.int
     RATING_FIELD_NUMBER: _builtins.int
     CUSTOM_WEIGHT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Identifier chosen by the caller, unique within the tenant; 1 to 128 characters, no control characters. It makes sending again
     harmless.
@@ -98,6 +99,10 @@ class Event(_message.Message):
     """Rating, 0.5 to 5, required on ratings and refused on other kinds."""
     custom_weight: _builtins.float
     """Weight of a custom event, -10 to 10, required there and refused on other kinds."""
+    attribution_token: _builtins.str
+    """Token that came with the item in a list, when the event followed from it: it links the event to the list, the place and the bundle.
+    Refused when it was changed, has expired, or was given for another tenant, user or item.
+    """
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened. Not set means now. Later than one minute from now is INVALID_ARGUMENT; late events take their place in the history."""
@@ -113,10 +118,11 @@ class Event(_message.Message):
         watched_fraction: _builtins.float | None = ...,
         rating: _builtins.float | None = ...,
         custom_weight: _builtins.float | None = ...,
+        attribution_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_custom_weight", b"_custom_weight", "_rating", b"_rating", "_watched_fraction", b"_watched_fraction", "custom_weight", b"custom_weight", "event_time", b"event_time", "rating", b"rating", "watched_fraction", b"watched_fraction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_custom_weight", b"_custom_weight", "_rating", b"_rating", "_watched_fraction", b"_watched_fraction", "custom_weight", b"custom_weight", "event_id", b"event_id", "event_time", b"event_time", "item_id", b"item_id", "kind", b"kind", "rating", b"rating", "user_id", b"user_id", "watched_fraction", b"watched_fraction"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_custom_weight", b"_custom_weight", "_rating", b"_rating", "_watched_fraction", b"_watched_fraction", "attribution_token", b"attribution_token", "custom_weight", b"custom_weight", "event_id", b"event_id", "event_time", b"event_time", "item_id", b"item_id", "kind", b"kind", "rating", b"rating", "user_id", b"user_id", "watched_fraction", b"watched_fraction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__custom_weight: _TypeAlias = _typing.Literal["custom_weight"]  # noqa: Y015
     _WhichOneofArgType__custom_weight: _TypeAlias = _typing.Literal["_custom_weight", b"_custom_weight"]  # noqa: Y015
@@ -165,23 +171,97 @@ class WriteEventsResponse(_message.Message):
 
     WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
     DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
+    CONFLICTING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    ERASED_COUNT_FIELD_NUMBER: _builtins.int
     written_count: _builtins.int
     """Events that were stored by this call."""
     duplicate_count: _builtins.int
-    """Events whose id was stored before, or twice in this call."""
+    """Events whose id was stored before, or twice in this call. They changed nothing."""
+    erased_count: _builtins.int
+    """Events that were dropped because their user was erased after they happened."""
+    @_builtins.property
+    def conflicting_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the duplicates whose content differs from what was stored first, up to 100 ids. The first content stays."""
+
     def __init__(
         self,
         *,
         written_count: _builtins.int = ...,
         duplicate_count: _builtins.int = ...,
+        conflicting_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        erased_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_count", b"duplicate_count", "written_count", b"written_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicting_event_ids", b"conflicting_event_ids", "duplicate_count", b"duplicate_count", "erased_count", b"erased_count", "written_count", b"written_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteEventsResponse: _TypeAlias = WriteEventsResponse  # noqa: Y015
+
+@_typing.final
+class StreamEventsRequest(_message.Message):
+    """One batch of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Events, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamEventsRequest: _TypeAlias = StreamEventsRequest  # noqa: Y015
+
+@_typing.final
+class StreamEventsResponse(_message.Message):
+    """What became of a stream of events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_COUNT_FIELD_NUMBER: _builtins.int
+    WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
+    DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
+    CONFLICTING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    ERASED_COUNT_FIELD_NUMBER: _builtins.int
+    batch_count: _builtins.int
+    """Batches that were received."""
+    written_count: _builtins.int
+    """Events that were stored by this call."""
+    duplicate_count: _builtins.int
+    """Events whose id was stored before, or twice in this call. They changed nothing."""
+    erased_count: _builtins.int
+    """Events that were dropped because their user was erased after they happened."""
+    @_builtins.property
+    def conflicting_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the duplicates whose content differs from what was stored first, up to 100 ids. The first content stays."""
+
+    def __init__(
+        self,
+        *,
+        batch_count: _builtins.int = ...,
+        written_count: _builtins.int = ...,
+        duplicate_count: _builtins.int = ...,
+        conflicting_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        erased_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_count", b"batch_count", "conflicting_event_ids", b"conflicting_event_ids", "duplicate_count", b"duplicate_count", "erased_count", b"erased_count", "written_count", b"written_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamEventsResponse: _TypeAlias = StreamEventsResponse  # noqa: Y015
 
 @_typing.final
 class ListUserEventsRequest(_message.Message):

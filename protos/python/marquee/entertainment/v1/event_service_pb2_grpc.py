@@ -40,6 +40,11 @@ class EventServiceStub:
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsRequest.SerializeToString,
                 response_deserializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsResponse.FromString,
                 _registered_method=True)
+        self.StreamEvents = channel.stream_unary(
+                '/marquee.entertainment.v1.EventService/StreamEvents',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsResponse.FromString,
+                _registered_method=True)
         self.ListUserEvents = channel.unary_unary(
                 '/marquee.entertainment.v1.EventService/ListUserEvents',
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.ListUserEventsRequest.SerializeToString,
@@ -59,6 +64,15 @@ class EventServiceServicer:
     def WriteEvents(self, request, context):
         """Writes events. All of them are stored when the call returns, none when it fails. An event whose id is stored already is
         counted as a duplicate and changes nothing, so a caller may send a batch again after any failure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEvents(self, request_iterator, context):
+        """Writes a stream of batches, each as by WriteEvents; the answer comes when the caller has sent all. A batch is stored as soon as it
+        arrives. When one is refused, those before it stay stored; the error's metadata `stored_batches` counts them. After any failure the
+        whole stream may be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +99,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.WriteEvents,
                     request_deserializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsRequest.FromString,
                     response_serializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsResponse.SerializeToString,
+            ),
+            'StreamEvents': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamEvents,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsResponse.SerializeToString,
             ),
             'ListUserEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUserEvents,
@@ -125,6 +144,33 @@ class EventService:
             '/marquee.entertainment.v1.EventService/WriteEvents',
             marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsRequest.SerializeToString,
             marquee_dot_entertainment_dot_v1_dot_event__service__pb2.WriteEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/marquee.entertainment.v1.EventService/StreamEvents',
+            marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_event__service__pb2.StreamEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,11 @@ class EventServiceStub:
     """Writes events. All of them are stored when the call returns, none when it fails. An event whose id is stored already is
     counted as a duplicate and changes nothing, so a caller may send a batch again after any failure.
     """
+    StreamEvents: _grpc.StreamUnaryMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]
+    """Writes a stream of batches, each as by WriteEvents; the answer comes when the caller has sent all. A batch is stored as soon as it
+    arrives. When one is refused, those before it stay stored; the error's metadata `stored_batches` counts them. After any failure the
+    whole stream may be sent again.
+    """
     ListUserEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListUserEventsRequest, _event_service_pb2.ListUserEventsResponse]
     """Lists a user's events, newest first. NOT_FOUND when the user has none."""
     ExportEvents: _grpc.UnaryStreamMultiCallable[_event_service_pb2.ExportEventsRequest, _event_service_pb2.ExportEventsResponse]
@@ -50,6 +55,11 @@ class EventServiceAsyncStub(EventServiceStub):
     WriteEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.WriteEventsRequest, _event_service_pb2.WriteEventsResponse]  # type: ignore[assignment]
     """Writes events. All of them are stored when the call returns, none when it fails. An event whose id is stored already is
     counted as a duplicate and changes nothing, so a caller may send a batch again after any failure.
+    """
+    StreamEvents: _aio.StreamUnaryMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]  # type: ignore[assignment]
+    """Writes a stream of batches, each as by WriteEvents; the answer comes when the caller has sent all. A batch is stored as soon as it
+    arrives. When one is refused, those before it stay stored; the error's metadata `stored_batches` counts them. After any failure the
+    whole stream may be sent again.
     """
     ListUserEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListUserEventsRequest, _event_service_pb2.ListUserEventsResponse]  # type: ignore[assignment]
     """Lists a user's events, newest first. NOT_FOUND when the user has none."""
@@ -67,6 +77,17 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_event_service_pb2.WriteEventsResponse, _abc.Awaitable[_event_service_pb2.WriteEventsResponse]]:
         """Writes events. All of them are stored when the call returns, none when it fails. An event whose id is stored already is
         counted as a duplicate and changes nothing, so a caller may send a batch again after any failure.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamEvents(
+        self,
+        request_iterator: _MaybeAsyncIterator[_event_service_pb2.StreamEventsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_service_pb2.StreamEventsResponse, _abc.Awaitable[_event_service_pb2.StreamEventsResponse]]:
+        """Writes a stream of batches, each as by WriteEvents; the answer comes when the caller has sent all. A batch is stored as soon as it
+        arrives. When one is refused, those before it stay stored; the error's metadata `stored_batches` counts them. After any failure the
+        whole stream may be sent again.
         """
 
     @_abc_1.abstractmethod

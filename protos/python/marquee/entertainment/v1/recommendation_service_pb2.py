@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5marquee/entertainment/v1/recommendation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\"\xbf\x02\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\x11\x65xcluded_item_ids\x18\x03 \x03(\t\x12\x15\n\rrequired_tags\x18\x04 \x03(\t\x12\x15\n\rexcluded_tags\x18\x05 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tdiversity\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x0cinclude_seen\x18\x08 \x01(\x08\x12\x19\n\x0creason_count\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\x12require_known_user\x18\n \x01(\x08\x42\x17\n\x15_maximum_maturity_ageB\x0c\n\n_diversityB\x0f\n\r_reason_count\"\xbc\x01\n\x11RecommendResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x15\n\rhistory_count\x18\x05 \x01(\x05\"\x92\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x31\n\x07reasons\x18\x06 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\"y\n\x06Reason\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32$.marquee.entertainment.v1.ReasonKind\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xa3\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x15\n\rrequired_tags\x18\x03 \x03(\t\x12\x15\n\rexcluded_tags\x18\x04 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x17\n\x15_maximum_maturity_age\"\xa8\x01\n\x14SimilarItemsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t*\x93\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_KIND_HISTORY_ITEM\x10\x01\x12\x1a\n\x16REASON_KIND_POPULARITY\x10\x02\x12\x17\n\x13REASON_KIND_CONTENT\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x32\xec\x01\n\x15RecommendationService\x12\x64\n\tRecommend\x12*.marquee.entertainment.v1.RecommendRequest\x1a+.marquee.entertainment.v1.RecommendResponse\x12m\n\x0cSimilarItems\x12-.marquee.entertainment.v1.SimilarItemsRequest\x1a..marquee.entertainment.v1.SimilarItemsResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5marquee/entertainment/v1/recommendation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\"\x8a\x03\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\x11\x65xcluded_item_ids\x18\x03 \x03(\t\x12\x15\n\rrequired_tags\x18\x04 \x03(\t\x12\x15\n\rexcluded_tags\x18\x05 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tdiversity\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x0cinclude_seen\x18\x08 \x01(\x08\x12\x19\n\x0creason_count\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\x12require_known_user\x18\n \x01(\x08\x12\x12\n\npage_token\x18\x0b \x01(\t\x12\x0f\n\x07surface\x18\x0c \x01(\t\x12\x0e\n\x06region\x18\r \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x0e \x03(\tB\x17\n\x15_maximum_maturity_ageB\x0c\n\n_diversityB\x0f\n\r_reason_count\"\xf4\x01\n\x11RecommendResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x15\n\rhistory_count\x18\x05 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x06 \x01(\t\x12\x10\n\x08slate_id\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\"\xbf\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x31\n\x07reasons\x18\x06 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\x12\x19\n\x11\x61ttribution_token\x18\x07 \x01(\t\x12\x10\n\x08position\x18\x08 \x01(\x05\"y\n\x06Reason\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32$.marquee.entertainment.v1.ReasonKind\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xc9\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x15\n\rrequired_tags\x18\x03 \x03(\t\x12\x15\n\rexcluded_tags\x18\x04 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x07 \x03(\tB\x17\n\x15_maximum_maturity_age\"\xa8\x01\n\x14SimilarItemsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t*\x93\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_KIND_HISTORY_ITEM\x10\x01\x12\x1a\n\x16REASON_KIND_POPULARITY\x10\x02\x12\x17\n\x13REASON_KIND_CONTENT\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x32\xec\x01\n\x15RecommendationService\x12\x64\n\tRecommend\x12*.marquee.entertainment.v1.RecommendRequest\x1a+.marquee.entertainment.v1.RecommendResponse\x12m\n\x0cSimilarItems\x12-.marquee.entertainment.v1.SimilarItemsRequest\x1a..marquee.entertainment.v1.SimilarItemsResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.re
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_REASONKIND']._serialized_start=1238
-  _globals['_REASONKIND']._serialized_end=1385
+  _globals['_REASONKIND']._serialized_start=1452
+  _globals['_REASONKIND']._serialized_end=1599
   _globals['_RECOMMENDREQUEST']._serialized_start=116
-  _globals['_RECOMMENDREQUEST']._serialized_end=435
-  _globals['_RECOMMENDRESPONSE']._serialized_start=438
-  _globals['_RECOMMENDRESPONSE']._serialized_end=626
-  _globals['_RECOMMENDEDITEM']._serialized_start=629
-  _globals['_RECOMMENDEDITEM']._serialized_end=775
-  _globals['_REASON']._serialized_start=777
-  _globals['_REASON']._serialized_end=898
-  _globals['_SIMILARITEMSREQUEST']._serialized_start=901
-  _globals['_SIMILARITEMSREQUEST']._serialized_end=1064
-  _globals['_SIMILARITEMSRESPONSE']._serialized_start=1067
-  _globals['_SIMILARITEMSRESPONSE']._serialized_end=1235
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1388
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1624
+  _globals['_RECOMMENDREQUEST']._serialized_end=510
+  _globals['_RECOMMENDRESPONSE']._serialized_start=513
+  _globals['_RECOMMENDRESPONSE']._serialized_end=757
+  _globals['_RECOMMENDEDITEM']._serialized_start=760
+  _globals['_RECOMMENDEDITEM']._serialized_end=951
+  _globals['_REASON']._serialized_start=953
+  _globals['_REASON']._serialized_end=1074
+  _globals['_SIMILARITEMSREQUEST']._serialized_start=1077
+  _globals['_SIMILARITEMSREQUEST']._serialized_end=1278
+  _globals['_SIMILARITEMSRESPONSE']._serialized_start=1281
+  _globals['_SIMILARITEMSRESPONSE']._serialized_end=1449
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1602
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1838
 # @@protoc_insertion_point(module_scope)

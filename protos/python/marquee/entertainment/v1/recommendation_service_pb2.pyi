@@ -68,6 +68,10 @@ class RecommendRequest(_message.Message):
     INCLUDE_SEEN_FIELD_NUMBER: _builtins.int
     REASON_COUNT_FIELD_NUMBER: _builtins.int
     REQUIRE_KNOWN_USER_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SURFACE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ENTITLEMENTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """User the list is for; 1 to 128 characters."""
     page_size: _builtins.int
@@ -82,6 +86,17 @@ class RecommendRequest(_message.Message):
     """Reasons to give for each item. Not set means 3; zero gives none; above 10 is coerced to 10; negative is INVALID_ARGUMENT."""
     require_known_user: _builtins.bool
     """Answer NOT_FOUND for a user without events instead of what is popular."""
+    page_token: _builtins.str
+    """Token of the next page, from the previous answer; empty asks for a new list. The pages of a list neither repeat nor skip an item, whatever
+    happens meanwhile; every other field must be as it was for the first page, but page_size may differ. A token is good for an hour unless
+    the service is set up otherwise; a changed, expired or foreign one is refused.
+    """
+    surface: _builtins.str
+    """Where the list is shown, for example "home"; at most 64 characters. Kept with the list."""
+    region: _builtins.str
+    """Region of the user as an ISO 3166 code of 2 letters, optionally with a subdivision ("US-CA"). Items that are not available there are left
+    out. Empty leaves out every item that is limited to regions.
+    """
     @_builtins.property
     def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items that must not be returned, at most 1,000."""
@@ -93,6 +108,10 @@ class RecommendRequest(_message.Message):
     @_builtins.property
     def excluded_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """No items that carry any of these tags, at most 50."""
+
+    @_builtins.property
+    def entitlements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entitlements of the user, at most 50. Items that need another one are left out."""
 
     def __init__(
         self,
@@ -107,10 +126,14 @@ class RecommendRequest(_message.Message):
         include_seen: _builtins.bool = ...,
         reason_count: _builtins.int | None = ...,
         require_known_user: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
+        surface: _builtins.str = ...,
+        region: _builtins.str = ...,
+        entitlements: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "maximum_maturity_age", b"maximum_maturity_age", "reason_count", b"reason_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "reason_count", b"reason_count", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -138,12 +161,21 @@ class RecommendResponse(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
     HISTORY_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SLATE_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     degraded: _builtins.bool
     """True when a part did not answer and its fallback stood in; the steps say which."""
     bundle_version: _builtins.str
     """Version of the bundle that scored the items; empty before the first training."""
     history_count: _builtins.int
     """Number of the user's stored events that the list is based on."""
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last, and when the list could not be kept (the steps say so)."""
+    slate_id: _builtins.str
+    """Identifier of the list; the same on all of its pages."""
+    arm: _builtins.str
+    """Arm of the route that chose the bundle; empty without a route."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedItem]:
         """The list, best first. Shorter than asked only when fewer items pass the filters."""
@@ -160,10 +192,13 @@ class RecommendResponse(_message.Message):
         steps: _abc.Iterable[_report_pb2.StepReport] | None = ...,
         bundle_version: _builtins.str = ...,
         history_count: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+        slate_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "degraded", b"degraded", "history_count", b"history_count", "items", b"items", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "bundle_version", b"bundle_version", "degraded", b"degraded", "history_count", b"history_count", "items", b"items", "next_page_token", b"next_page_token", "slate_id", b"slate_id", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,12 +216,18 @@ class RecommendedItem(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCES_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     title: _builtins.str
     """Its title."""
     score: _builtins.float
     """Score that ordered the list before re-ranking; comparable within one list only."""
+    attribution_token: _builtins.str
+    """Send it with the events that follow from showing the item here. Empty when the list could not be kept."""
+    position: _builtins.int
+    """Place in the list over all pages, from 0."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its tags."""
@@ -208,10 +249,12 @@ class RecommendedItem(_message.Message):
         score: _builtins.float = ...,
         sources: _abc.Iterable[_builtins.str] | None = ...,
         reasons: _abc.Iterable[Global___Reason] | None = ...,
+        attribution_token: _builtins.str = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "reasons", b"reasons", "score", b"score", "sources", b"sources", "tags", b"tags", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "item_id", b"item_id", "position", b"position", "reasons", b"reasons", "score", b"score", "sources", b"sources", "tags", b"tags", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,12 +309,18 @@ class SimilarItemsRequest(_message.Message):
     REQUIRED_TAGS_FIELD_NUMBER: _builtins.int
     EXCLUDED_TAGS_FIELD_NUMBER: _builtins.int
     MAXIMUM_MATURITY_AGE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ENTITLEMENTS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Item to start from; required."""
     page_size: _builtins.int
     """Items wanted. Zero means 10; above 100 is coerced to 100; negative is INVALID_ARGUMENT."""
     maximum_maturity_age: _builtins.int
     """Only items suitable for this age in years, 0 to 21. Not set allows all."""
+    region: _builtins.str
+    """Region of the user as an ISO 3166 code of 2 letters, optionally with a subdivision ("US-CA"). Items that are not available there are left
+    out. Empty leaves out every item that is limited to regions.
+    """
     @_builtins.property
     def required_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only items that carry at least one of these tags, at most 50. Empty allows all."""
@@ -279,6 +328,10 @@ class SimilarItemsRequest(_message.Message):
     @_builtins.property
     def excluded_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """No items that carry any of these tags, at most 50."""
+
+    @_builtins.property
+    def entitlements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entitlements of the user, at most 50. Items that need another one are left out."""
 
     def __init__(
         self,
@@ -288,10 +341,12 @@ class SimilarItemsRequest(_message.Message):
         required_tags: _abc.Iterable[_builtins.str] | None = ...,
         excluded_tags: _abc.Iterable[_builtins.str] | None = ...,
         maximum_maturity_age: _builtins.int | None = ...,
+        region: _builtins.str = ...,
+        entitlements: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "maximum_maturity_age", b"maximum_maturity_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "excluded_tags", b"excluded_tags", "item_id", b"item_id", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "required_tags", b"required_tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "entitlements", b"entitlements", "excluded_tags", b"excluded_tags", "item_id", b"item_id", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "region", b"region", "required_tags", b"required_tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum_maturity_age: _TypeAlias = _typing.Literal["maximum_maturity_age"]  # noqa: Y015
     _WhichOneofArgType__maximum_maturity_age: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age"]  # noqa: Y015

@@ -23,7 +23,7 @@ def plan(connection: sqlite3.Connection, statement: str, values: tuple[object, .
 
 
 def test_a_history_never_leaves_its_index_and_needs_no_sorting(connection: sqlite3.Connection) -> None:
-    steps = plan(connection, recommendation._STATE, ("default", "ann", 100))
+    steps = plan(connection, recommendation._STATE, ("default", "ann", 100, 50_000))
     reads = [step for step in steps if "events" in step]
     assert len(reads) == 2
     assert all("COVERING INDEX events_by_user (tenant=? AND user_id=?)" in step for step in reads)

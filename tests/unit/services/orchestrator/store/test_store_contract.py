@@ -28,7 +28,7 @@ from tests.unit.services.orchestrator.builders import LIKE, event, item, picture
 TENANT = "default"
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest) -> Store:
     """Each implementation in turn."""
     implementation: Store = request.getfixturevalue(f"{request.param}_store")
@@ -210,7 +210,7 @@ class TestEvents:
     async def test_an_event_counts_once(self, store: Store) -> None:
         assert await store.write_events(TENANT, [event("e1"), event("e1"), event("e2")]) == WriteCounts(2, 1)
         again = [event("e1", item_id="other", weight=-1.0), event("e3")]
-        assert await store.write_events(TENANT, again) == WriteCounts(1, 1)
+        assert await store.write_events(TENANT, again) == WriteCounts(1, 1, conflicts=("e1",))
         assert await store.event_totals(TENANT) == EventTotals(count=3, maximum_sequence=3)
         assert await store.item_statistics(TENANT) == [ItemStatistics("heat", 3, 3.0, 1_000)]
 
