@@ -18,13 +18,17 @@ from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.pipeline import Recommender
+from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.similar import SimilarItems
+from services.orchestrator.recommend.slate_tokens import TokenSigner
+from services.orchestrator.recommend.slates import SlateLog
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store.factory import UnsupportedStore, open_store
+from services.orchestrator.token_keys import token_keys
 from services.runtime.errors import ServiceError
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import CannotStart
@@ -41,8 +45,14 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     Raises:
         CannotStart: the store cannot be opened.
     """
+    signer = TokenSigner(token_keys(settings))
     try:
-        store = await open_store(settings.store_url)
+        store = await open_store(
+            settings.store_url,
+            busy_timeout_seconds=settings.store_wait_seconds,
+            connections=settings.store_connections,
+            statement_timeout_seconds=settings.store_statement_seconds,
+        )
     except (UnsupportedStore, ServiceError) as error:
         raise CannotStart(f"cannot open the store: {error}") from error
     mesh = Mesh(
@@ -56,8 +66,10 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     snapshots = CatalogSnapshots(store, settings.statistics_refresh_seconds)
     bundles = BundleKeeper(store, mesh, settings.bundle_check_seconds, settings.bundle_load_seconds)
     backfill = VectorBackfill(store, models)
+    reader = Reader(store, snapshots, settings)
+    slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)
     recommendation = RecommendationServicer(
-        Recommender(store, snapshots, mesh, bundles, settings),
+        Recommender(reader, mesh, bundles, settings, slates),
         SimilarItems(store, snapshots, mesh, bundles, settings),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ServiceSettings
@@ -17,7 +17,25 @@ class OrchestratorSettings(ServiceSettings):
     port: int = Field(default=50060, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
     store_url: str = Field(
         default_factory=lambda: f"sqlite:///{DataSettings().data_directory / 'marquee.sqlite'}",
-        description="Where catalogue, events and pointers are kept: sqlite:///<path>.",
+        repr=False,  # it may hold a password
+        description="Where all state is kept: sqlite:///<path>, or postgresql://<user>:<password>@<host>/<database> "
+        "for more than one replica; libpq's options follow a question mark, for example ?sslmode=verify-full.",
+    )
+    store_connections: int = Field(
+        default=10,
+        ge=4,
+        le=100,
+        description="Connections to PostgreSQL at most: a third of them writes, one listens, the others read.",
+    )
+    store_wait_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for a lock, and on PostgreSQL for a connection or a server that restarts, before a "
+        "call answers UNAVAILABLE.",
+    )
+    store_statement_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="Longest time of one statement on PostgreSQL."
     )
     text_address: str = Field(
         default="127.0.0.1:50061",
@@ -61,4 +79,33 @@ class OrchestratorSettings(ServiceSettings):
     )
     statistics_refresh_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often popularity is read again from the store."
+    )
+    history_seconds: float = Field(
+        default=0.25,
+        gt=0,
+        le=30,
+        description="Longest wait for the store when a recommendation reads the user's history; then what was last "
+        "known stands in.",
+    )
+    catalog_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="Longest wait for a newer state of the catalogue before the last one serves.",
+    )
+    slate_seconds: float = Field(
+        default=0.25,
+        gt=0,
+        le=30,
+        description="Longest wait until a list is kept; then it is answered without further pages and attribution.",
+    )
+    page_seconds: float = Field(default=3600.0, ge=1, le=86_400, description="How long a list has further pages.")
+    slate_days: float = Field(
+        default=7.0, gt=0, le=365, description="How long a list is kept, and events that follow from it are attributed."
+    )
+    token_keys: SecretStr | None = Field(
+        default=None,
+        description="Secrets that sign page and attribution tokens: one or more of at least 32 characters, separated "
+        "by commas. The first one signs, all are accepted: to replace a key, put the new one in front and take the old "
+        "one out after slate_days. All replicas need the same. Unset, a key is made and kept beside the SQLite file.",
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from marquee.entertainment.v1.catalog_service_pb2 import Item
 from services.orchestrator.store.records import ItemWrite, UndescribedPicture
 from services.runtime.validation import Violations
 
+REGION = re.compile(r"[A-Za-z]{2}(-[A-Za-z0-9]{1,3})?")
+"""ISO 3166: a country, or a subdivision of one."""
+LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""The form of a BCP 47 tag."""
 _MAXIMUM_ITEMS = 500
 _MAXIMUM_PICTURE_BYTES = 8 << 20
 

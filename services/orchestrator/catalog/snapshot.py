@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from services.orchestrator.store.records import ItemRecord, ItemStatistics, Item
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int32]
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
@@ -50,6 +52,10 @@ class CatalogSnapshot:
         last_event_times: int64[N], microseconds since 1970; 0 without events.
         popularity: float32[N], log(1 + sum of positive event weights).
         text, pictures: the vectors.
+        start_times, end_times: int64[N], microseconds since 1970; when each item may be shown, the end excluded.
+        region_rows: rows that may be shown in a region, by its code, of the items that are limited to regions.
+        entitlement_rows: rows that an entitlement opens, of the items that need one.
+        limited_regions, needs_entitlement: rows of those items.
     """
 
     sequence: int
@@ -66,6 +72,12 @@ class CatalogSnapshot:
     popularity: Floats
     text: VectorColumn
     pictures: VectorColumn
+    start_times: Integers
+    end_times: Integers
+    region_rows: Mapping[str, Rows]
+    limited_regions: Rows
+    entitlement_rows: Mapping[str, Rows]
+    needs_entitlement: Rows
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -75,6 +87,10 @@ class CatalogSnapshot:
         required_tags: Sequence[str] = (),
         excluded_tags: Sequence[str] = (),
         maximum_maturity_age: int | None = None,
+        *,
+        region: str = "",
+        entitlements: Sequence[str] = (),
+        now: int | None = None,
     ) -> Mask:
         """Return bool[N], the items that pass a filter.
 
@@ -84,6 +100,10 @@ class CatalogSnapshot:
             required_tags: at least one of them must be there; empty requires none.
             excluded_tags: none of them may be there.
             maximum_maturity_age: highest age limit in years; None allows all.
+            region: where it is shown, "DE" or "US-CA"; what is available in a country is in its subdivisions too. Empty
+                leaves out every item that is limited to regions.
+            entitlements: what the user holds.
+            now: microseconds since 1970; None is this moment.
         """
         allowed = np.ones(len(self), dtype=np.bool_)
         if required_tags:
@@ -94,6 +114,10 @@ class CatalogSnapshot:
             allowed[self.rows_with_tag(tag)] = False
         if maximum_maturity_age is not None:
             allowed &= self.maturity_ages <= maximum_maturity_age
+        moment = time.time_ns() // 1_000 if now is None else now
+        allowed &= (self.start_times <= moment) & (moment < self.end_times)
+        _open(allowed, self.limited_regions, self.region_rows, {region, region.partition("-")[0]})
+        _open(allowed, self.needs_entitlement, self.entitlement_rows, entitlements)
         return allowed
 
     def rows_with_tag(self, tag: str) -> npt.NDArray[np.int32]:
@@ -119,15 +143,31 @@ class CatalogSnapshot:
 
 
 _NO_ROWS = np.zeros(0, dtype=np.int32)
+_FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+
+def _open(allowed: Mask, limited: Rows, opened: Mapping[str, Rows], keys: Iterable[str]) -> None:
+    """Take the limited rows out of a mask that none of the keys opens."""
+    if len(limited):
+        usable = np.zeros(len(allowed), dtype=np.bool_)
+        for key in keys:
+            usable[opened.get(key, _NO_ROWS)] = True
+        allowed[limited] &= usable[limited]
 
 
 def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Sequence[ItemStatistics]) -> CatalogSnapshot:
     """Turn records in the order of their ids into columns."""
     count = len(items)
     tag_rows: dict[str, list[int]] = {}
+    region_rows: dict[str, list[int]] = {}
+    entitlement_rows: dict[str, list[int]] = {}
     for row, item in enumerate(items):
         for tag in item.tags:
             tag_rows.setdefault(tag.casefold(), []).append(row)
+        for region in item.availability.regions:
+            region_rows.setdefault(region, []).append(row)
+        for entitlement in item.availability.entitlements:
+            entitlement_rows.setdefault(entitlement, []).append(row)
     item_ids = tuple(item.item_id for item in items)
     zeros = _frozen(np.zeros(count, dtype=np.int64))
     snapshot = CatalogSnapshot(
@@ -136,7 +176,7 @@ def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Seque
         rows={item_id: row for row, item_id in enumerate(item_ids)},
         titles=tuple(item.title for item in items),
         tags=tuple(item.tags for item in items),
-        tag_rows={tag: _frozen(np.array(rows, dtype=np.int32)) for tag, rows in tag_rows.items()},
+        tag_rows=_rows_by_key(tag_rows),
         maturity_ages=_integers(items, lambda item: item.maturity_age),
         release_years=_integers(items, lambda item: item.release_year),
         update_times=_integers(items, lambda item: item.update_time),
@@ -145,8 +185,26 @@ def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Seque
         popularity=_frozen(np.zeros(count, dtype=np.float32)),
         text=_vector_column([item.text_vector for item in items]),
         pictures=_vector_column([item.picture_vector for item in items]),
+        start_times=_integers(items, lambda item: _time(item.availability.start_time, _FIRST)),
+        end_times=_integers(items, lambda item: _time(item.availability.end_time, _LAST)),
+        region_rows=_rows_by_key(region_rows),
+        limited_regions=_all_rows(region_rows),
+        entitlement_rows=_rows_by_key(entitlement_rows),
+        needs_entitlement=_all_rows(entitlement_rows),
     )
     return snapshot.with_statistics(statistics)
+
+
+def _time(given: int | None, otherwise: int) -> int:
+    return otherwise if given is None else given
+
+
+def _rows_by_key(rows: Mapping[str, Sequence[int]]) -> dict[str, Rows]:
+    return {key: _frozen(np.array(entries, dtype=np.int32)) for key, entries in rows.items()}
+
+
+def _all_rows(rows: Mapping[str, Sequence[int]]) -> Rows:
+    return _frozen(np.array(sorted({row for entries in rows.values() for row in entries}), dtype=np.int32))
 
 
 def _integers(items: Sequence[ItemRecord], read: Callable[[ItemRecord], int]) -> Integers:

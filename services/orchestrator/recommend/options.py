@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
+from services.orchestrator.catalog.item_checks import REGION
 from services.runtime.validation import Violations
 
 DEFAULT_PAGE = 10
@@ -25,6 +26,8 @@ class ItemFilter:
     required_tags: tuple[str, ...] = ()
     excluded_tags: tuple[str, ...] = ()
     maximum_maturity_age: int | None = None
+    region: str = ""
+    entitlements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
     """Check a request; raises `InvalidRequest` naming every bad field."""
     check = Violations()
     check.identifier("user_id", request.user_id)
+    check.text("surface", request.surface, minimum=0, maximum=64)
     check.count("excluded_item_ids", request.excluded_item_ids, maximum=_MAXIMUM_EXCLUDED)
     diversity = request.diversity if request.HasField("diversity") else DEFAULT_DIVERSITY
     check.within("diversity", diversity, 0.0, 1.0)
@@ -98,7 +102,16 @@ def _read_filter(check: Violations, request: pb.RecommendRequest | pb.SimilarIte
     age = request.maximum_maturity_age if request.HasField("maximum_maturity_age") else None
     if age is not None:
         check.within("maximum_maturity_age", age, 0, _OLDEST_AGE)
-    return ItemFilter(tuple(request.required_tags), tuple(request.excluded_tags), age)
+    if request.region and not REGION.fullmatch(request.region):
+        check.add("region", 'is no ISO 3166 code of 2 letters with an optional subdivision, such as "DE" or "US-CA"')
+    _check_tags(check, "entitlements", request.entitlements)
+    return ItemFilter(
+        tuple(request.required_tags),
+        tuple(request.excluded_tags),
+        age,
+        request.region.upper(),
+        tuple(request.entitlements),
+    )
 
 
 def _check_tags(check: Violations, field: str, tags: Sequence[str]) -> None:

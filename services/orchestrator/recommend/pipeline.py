@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy
 
+from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
-from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.budget import Budget
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.explanation import explain
-from services.orchestrator.recommend.options import RecommendOptions
+from services.orchestrator.recommend.options import RecommendOptions, read_recommend
 from services.orchestrator.recommend.ranking import ScoredItem, rank
-from services.orchestrator.recommend.reranking import place_fresh, pool_size, rerank
+from services.orchestrator.recommend.reading import STORE_SHARE, Reader, why
+from services.orchestrator.recommend.reranking import pool_size, rerank_slate
+from services.orchestrator.recommend.routing import choose_bundle
+from services.orchestrator.recommend.serving_bundle import ServingBundle
+from services.orchestrator.recommend.slates import MadeSlate, SlateItem, SlateLog
 from services.orchestrator.recommend.sources.collaborative import collaborative
 from services.orchestrator.recommend.sources.fresh import FRESH, FreshItem, fresh
 from services.orchestrator.recommend.sources.picture_content import picture_content
 from services.orchestrator.recommend.sources.popularity import popularity
 from services.orchestrator.recommend.sources.source import Candidates, SourceInput, merge
 from services.orchestrator.recommend.sources.text_content import text_content
-from services.orchestrator.recommend.steps import StepLog
+from services.orchestrator.recommend.steps import FALLBACKS, StepLog
 from services.orchestrator.settings import OrchestratorSettings
-from services.orchestrator.store import Store
 from services.orchestrator.store.records import RecommendationState
-from services.runtime.errors import NotFound
+from services.runtime.errors import NotFound, ServiceError
+from services.runtime.request_context import current_request
 
 CANDIDATES_PER_SOURCE = 100
 _CANDIDATE_SHARE = 0.5
@@ -35,44 +40,55 @@ _RANKING_SHARE = 0.8
 
 
 @dataclass(frozen=True)
+class _Page:
+    """A page of a list: its items with their places, the place behind it, and whether the list is kept."""
+
+    made: MadeSlate
+    items: Sequence[pb.RecommendedItem]
+    places: Sequence[int]
+    end: int
+    kept: bool
+    history_count: int
+
+
+@dataclass(frozen=True)
 class Recommender:
     """Makes personalised lists from the store, the catalogue and the model services."""
 
-    store: Store
-    snapshots: CatalogSnapshots
+    reader: Reader
     mesh: Mesh
     bundles: BundleKeeper
     settings: OrchestratorSettings
+    slates: SlateLog
 
-    async def recommend(self, tenant: str, options: RecommendOptions) -> pb.RecommendResponse:
-        """Return a list for a user.
+    async def recommend(self, tenant: str, message: pb.RecommendRequest) -> pb.RecommendResponse:
+        """Return a list for a user, or another page of one.
 
         Raises:
+            InvalidRequest: a field is bad.
             NotFound: the user has no events and `require_known_user` is set.
-            ServiceError: the store cannot be read.
+            ServiceError: the store cannot be read and nothing is known from before.
         """
+        options = read_recommend(message)
         budget = Budget.for_current_call(self.settings.recommend_deadline_seconds)
         steps = StepLog()
-        with steps.measure("history"):
-            state = await self.store.recommendation_state(tenant, options.user_id, self.settings.history_limit)
+        if message.page_token:
+            return await self._later_page(tenant, message, options, steps, budget)
+        state = await self.reader.state(tenant, options.user_id, steps, budget)
         if options.require_known_user and state.event_count == 0:
             raise NotFound("user_id", "user", options.user_id, "no event of this user is stored")
-        with steps.measure("filter"):
-            snapshot = await self.snapshots.get(tenant, state.catalog_sequence)
+        with steps.measure("filter") as report:
+            snapshot = await self.reader.snapshot(tenant, state.catalog_sequence, report, budget)
             allowed = _allowed(snapshot, state, options)
+        bundle, arm = self._bundle(tenant, state, options.user_id, steps)
         request = SourceInput(
             tenant=tenant,
             history=state.history,
             snapshot=snapshot,
             allowed=allowed,
-            bundle=self.bundles.serving(tenant, state.bundle.version),
+            bundle=bundle,
             count=max(CANDIDATES_PER_SOURCE, 2 * options.page_size),
         )
-        if state.bundle.version and request.bundle is None:
-            steps.lose(
-                "bundle",
-                f"no model service has bundle {state.bundle.version} loaded; the list is what is popular",
-            )
         candidates = await self._candidates(request, steps, budget)
         new = fresh(request, steps)
         ranked = await rank(
@@ -85,16 +101,110 @@ class Recommender:
             budget.step(_RANKING_SHARE, self.settings.ranking_seconds),
         )
         with steps.measure("rerank"):
-            chosen = rerank(ranked, snapshot, allowed, options.diversity, options.page_size)
-            page = place_fresh(chosen, new, options.page_size)
+            places = rerank_slate(ranked, new, snapshot, allowed, options.diversity, options.page_size)
+        made = self.slates.make(
+            message,
+            [SlateItem(item.item_id, item.score, _sources(item, candidates)) for item in places],
+            bundle.version if bundle else "",
+            arm,
+            max((event.sequence for event in state.history), default=0),
+        )
+        kept = await self._keep(tenant, made, steps, budget)
         with steps.measure("explain"):
-            items = [_describe(item, candidates, snapshot, options.reason_count) for item in page]
+            items = [
+                describe(shown, explain(item, list(shown.sources), snapshot, options.reason_count), snapshot)
+                for shown, item in zip(made.items[: options.page_size], places, strict=False)
+            ]
+        count = len(items)
+        page = _Page(made, items, range(count), count, kept, len(state.history))
+        return self._response(tenant, message, page, steps)
+
+    def forget(self, tenant: str, user_id: str) -> None:
+        """Forget what this process remembers of a user who was erased from the store."""
+        self.reader.known.erase(tenant, user_id)
+        self.slates.erase(tenant, user_id)
+
+    async def _later_page(
+        self, tenant: str, message: pb.RecommendRequest, options: RecommendOptions, steps: StepLog, budget: Budget
+    ) -> pb.RecommendResponse:
+        """Return a page of a list that was made before: what is gone since is left out, and nothing moves up."""
+        with steps.measure("slate"):
+            made, offset = await self.slates.find(tenant, message)
+        state = await self.reader.state(tenant, options.user_id, steps, budget)
+        with steps.measure("filter") as report:
+            snapshot = await self.reader.snapshot(tenant, state.catalog_sequence, report, budget)
+            allowed = _allowed(snapshot, replace(state, seen_item_ids=frozenset()), options)
+        places: list[int] = []
+        end = offset
+        while end < len(made.items) and len(places) < options.page_size:
+            row = snapshot.rows.get(made.items[end].item_id)
+            if row is not None and allowed[row]:
+                places.append(end)
+            end += 1
+        # The list's own reasons: from the bundle that scored it and the events that it was made from.
+        request = SourceInput(
+            tenant=tenant,
+            history=[event for event in state.history if event.sequence <= made.history_sequence],
+            snapshot=snapshot,
+            allowed=allowed,
+            bundle=self.bundles.serving(tenant, made.slate.bundle_version),
+            count=len(places),
+        )
+        shown = [made.items[place] for place in places]
+        evidence: dict[str, ScoredItem] = {}
+        if options.reason_count and shown:
+            seconds = budget.step(_RANKING_SHARE, self.settings.ranking_seconds)
+            scored = await rank(self.mesh, request, proposals(shown), options.reason_count, len(shown), steps, seconds)
+            evidence = {item.item_id: item for item in scored}
+        with steps.measure("explain"):
+            items = [
+                describe(
+                    item,
+                    explain(_place(item, evidence), list(item.sources), snapshot, options.reason_count),
+                    snapshot,
+                )
+                for item in shown
+            ]
+        return self._response(tenant, message, _Page(made, items, places, end, True, len(state.history)), steps)
+
+    def _bundle(
+        self, tenant: str, state: RecommendationState, user_id: str, steps: StepLog
+    ) -> tuple[ServingBundle | None, str]:
+        """Return the bundle of the user's arm, or the serving one when no service has that."""
+        version, arm = choose_bundle(state, tenant, user_id, current_request().request_id)
+        bundle = self.bundles.serving(tenant, version)
+        if bundle is None and version:
+            steps.lose("bundle", f"no model service has bundle {version} loaded; {FALLBACKS['bundle']}")
+            if version != state.bundle.version:
+                bundle, arm = self.bundles.serving(tenant, state.bundle.version), ""
+        return bundle, arm
+
+    async def _keep(self, tenant: str, made: MadeSlate, steps: StepLog, budget: Budget) -> bool:
+        """Store a list; returns whether it is on disk."""
+        with steps.measure("slate") as report:
+            try:
+                await self.slates.keep(tenant, made, budget.step(STORE_SHARE, self.settings.slate_seconds))
+            except (ServiceError, TimeoutError) as error:
+                report.outcome = STEP_OUTCOME_FALLBACK
+                report.detail = f"{why(error)}; {FALLBACKS['slate']}"
+                return False
+        return True
+
+    def _response(self, tenant: str, message: pb.RecommendRequest, page: _Page, steps: StepLog) -> pb.RecommendResponse:
+        made = page.made
+        for item, place in zip(page.items, page.places, strict=True):
+            item.position = place
+            if page.kept:
+                item.attribution_token = self.slates.attribution_token(tenant, made, place)
         return pb.RecommendResponse(
-            items=items,
+            items=page.items,
             degraded=steps.degraded,
             steps=steps.reports,
-            bundle_version=request.bundle.version if request.bundle else "",
-            history_count=len(state.history),
+            bundle_version=made.slate.bundle_version,
+            history_count=page.history_count,
+            next_page_token=self.slates.page_token(tenant, message, made, page.end) if page.kept else "",
+            slate_id=made.slate.slate_id if page.kept else "",
+            arm=made.slate.arm,
         )
 
     async def _candidates(self, request: SourceInput, steps: StepLog, budget: Budget) -> Candidates:
@@ -107,7 +217,13 @@ class Recommender:
 def _allowed(snapshot: CatalogSnapshot, state: RecommendationState, options: RecommendOptions) -> Mask:
     """Return bool[N]: passes the filter, is not excluded by the request, and was not seen unless that is asked for."""
     chosen = options.filter
-    allowed = snapshot.mask(chosen.required_tags, chosen.excluded_tags, chosen.maximum_maturity_age)
+    allowed = snapshot.mask(
+        chosen.required_tags,
+        chosen.excluded_tags,
+        chosen.maximum_maturity_age,
+        region=chosen.region,
+        entitlements=chosen.entitlements,
+    )
     hidden = options.excluded_item_ids if options.include_seen else options.excluded_item_ids | state.seen_item_ids
     rows = [snapshot.rows[item_id] for item_id in hidden if item_id in snapshot.rows]
     if rows:
@@ -115,16 +231,34 @@ def _allowed(snapshot: CatalogSnapshot, state: RecommendationState, options: Rec
     return allowed
 
 
-def _describe(
-    item: ScoredItem | FreshItem, candidates: Candidates, snapshot: CatalogSnapshot, reason_count: int
-) -> pb.RecommendedItem:
+def _sources(item: ScoredItem | FreshItem, candidates: Candidates) -> tuple[str, ...]:
+    return (FRESH,) if isinstance(item, FreshItem) else tuple(candidates.sources_of(item.item_id))
+
+
+def proposals(items: Sequence[SlateItem]) -> Candidates:
+    """Return the items of a list as its sources proposed them."""
+    return Candidates(
+        {
+            source: {item.item_id: item.score for item in items if source in item.sources}
+            for source in dict.fromkeys(source for item in items for source in item.sources)
+        }
+    )
+
+
+def _place(item: SlateItem, evidence: Mapping[str, ScoredItem]) -> ScoredItem | FreshItem:
+    if FRESH in item.sources:
+        return FreshItem(item.item_id, item.score, None)
+    return evidence.get(item.item_id) or ScoredItem(item.item_id, item.score)
+
+
+def describe(item: SlateItem, reasons: Sequence[pb.Reason], snapshot: CatalogSnapshot) -> pb.RecommendedItem:
+    """Return an item as callers see it."""
     row = snapshot.rows[item.item_id]
-    sources = [FRESH] if isinstance(item, FreshItem) else candidates.sources_of(item.item_id)
     return pb.RecommendedItem(
         item_id=item.item_id,
         title=snapshot.titles[row],
         tags=snapshot.tags[row],
         score=item.score,
-        sources=sources,
-        reasons=explain(item, sources, snapshot, reason_count),
+        sources=item.sources,
+        reasons=reasons,
     )

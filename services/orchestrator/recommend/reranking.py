@@ -11,6 +11,7 @@ import numpy.typing
 
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
 from services.orchestrator.recommend.ranking import ScoredItem
+from services.orchestrator.recommend.slates import slate_size
 from services.orchestrator.recommend.sources.fresh import FreshItem
 
 _POOL_FACTOR = 5
@@ -39,7 +40,7 @@ def rerank(
         diversity: 0 keeps the order of `ranked`.
         page_size: items wanted.
     """
-    showable = [item for item in ranked if item.item_id in snapshot.rows and allowed[snapshot.rows[item.item_id]]]
+    showable = [item for item in ranked if _showable(item, snapshot, allowed)]
     if diversity == 0 or len(showable) <= 2:
         return showable[:page_size]
     pool = showable[: pool_size(page_size)]
@@ -55,6 +56,39 @@ def rerank(
         left[best] = False
         closest = numpy.maximum(closest, likeness[best])
     return [pool[place] for place in chosen]
+
+
+def rerank_slate(
+    ranked: Sequence[ScoredItem],
+    new: Sequence[FreshItem],
+    snapshot: CatalogSnapshot,
+    allowed: Mask,
+    diversity: float,
+    page_size: int,
+) -> list[ScoredItem | FreshItem]:
+    """Return all pages of a list. The first page is chosen as if there were no other; the rest follows by the same
+    rule from what is left.
+
+    Args:
+        ranked: candidates, best first.
+        new: new items, best fit first.
+        snapshot: the catalogue.
+        allowed: bool[N] over the snapshot.
+        diversity: 0 keeps the order of `ranked`.
+        page_size: items of a page.
+    """
+    first = place_fresh(rerank(ranked, snapshot, allowed, diversity, page_size), new, page_size)
+    shown = {item.item_id for item in first}
+    size = slate_size(page_size) - len(first)
+    # No more than are placed: what is left is only put in order, in one pass.
+    left = [item for item in ranked if item.item_id not in shown and _showable(item, snapshot, allowed)][:size]
+    waiting = [item for item in new if item.item_id not in shown]
+    return [*first, *place_fresh(rerank(left, snapshot, allowed, diversity, size), waiting, size)]
+
+
+def _showable(item: ScoredItem, snapshot: CatalogSnapshot, allowed: Mask) -> bool:
+    row = snapshot.rows.get(item.item_id)
+    return row is not None and bool(allowed[row])
 
 
 def pool_size(page_size: int) -> int:

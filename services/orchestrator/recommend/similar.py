@@ -56,7 +56,13 @@ class SimilarItems:
         if row is None:
             raise NotFound("item_id", "item", options.item_id, "it is not in the catalogue")
         chosen = options.filter
-        allowed = snapshot.mask(chosen.required_tags, chosen.excluded_tags, chosen.maximum_maturity_age)
+        allowed = snapshot.mask(
+            chosen.required_tags,
+            chosen.excluded_tags,
+            chosen.maximum_maturity_age,
+            region=chosen.region,
+            entitlements=chosen.entitlements,
+        )
         allowed[row] = False
         request = SourceInput(
             tenant=tenant,

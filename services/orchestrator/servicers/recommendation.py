@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceServicer
-from services.orchestrator.recommend.options import read_recommend, read_similar
+from services.orchestrator.recommend.options import read_similar
 from services.orchestrator.recommend.pipeline import Recommender
 from services.orchestrator.recommend.similar import SimilarItems
 from services.runtime.request_context import CallContext, current_request
@@ -19,7 +19,7 @@ class RecommendationServicer(RecommendationServiceServicer):
 
     async def Recommend(self, request: pb.RecommendRequest, context: CallContext) -> pb.RecommendResponse:
         """Return a personalised list."""
-        return await self._recommender.recommend(current_request().tenant, read_recommend(request))
+        return await self._recommender.recommend(current_request().tenant, request)
 
     async def SimilarItems(self, request: pb.SimilarItemsRequest, context: CallContext) -> pb.SimilarItemsResponse:
         """Return the items most like one item."""

@@ -18,13 +18,16 @@ Connection: TypeAlias = Any
 _OLDEST_POSTGRESQL = 14
 _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 1.0
+_CLASS_OF_VALUES = "22"
+_LONGEST_WORDS = 300
 _IDLE_IN_TRANSACTION_SECONDS = 5
 _PLANS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort")
 _SETTINGS = {
     "application_name": "marquee-orchestrator",
     "default_transaction_isolation": "read committed",
-    # Every statement is short and made for an index. A plan that was cached while a table was empty would otherwise
-    # scan it when it is large.
+    # Every statement is short and made for an index, so it is planned once a connection: with many months of events,
+    # planning takes longer than reading. A plan made while a table was empty must not scan it when it is large.
+    "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     **{f"enable_{plan}": "off" for plan in _PLANS},
 }
@@ -68,7 +71,7 @@ class Server:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 starts = connection_lost(error) or sqlstate(error) == "53300"
                 if not starts or loop.time() + _PAUSE_SECONDS > end:
-                    _logger.warning("no connection to the database", error=str(error), code=sqlstate(error))
+                    _logger.warning("no connection to the database", error=words(error), code=sqlstate(error))
                     raise store_error(error) from error
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -133,8 +136,15 @@ async def check_server(connection: Connection) -> None:
 
 def failure(error: BaseException, doing: str) -> ServiceError:
     """Log what the driver raised and return the error to answer with."""
-    _logger.warning("the database failed", doing=doing, error=str(error), code=sqlstate(error))
+    _logger.warning("the database failed", doing=doing, error=words(error), code=sqlstate(error))
     return store_error(error)
+
+
+def words(error: BaseException) -> str:
+    """Return what failed in the driver's words, without the values that may be in them."""
+    if sqlstate(error).startswith(_CLASS_OF_VALUES):
+        return type(error).__name__
+    return str(error.args[0])[:_LONGEST_WORDS] if error.args else type(error).__name__
 
 
 def _milliseconds(seconds: float) -> str:

@@ -28,6 +28,9 @@ WITH gone AS (
     )) RETURNING 1
 ) SELECT count(*) FROM gone
 """
+# Those of processes that ended long ago.
+_MARKS = "DELETE FROM commit_marks WHERE change_time < $1"
+_MARK_LIFE = 86_400_000_000
 
 
 async def maintain(pool: ConnectionPool, transactions: Transactions, retention: Retention) -> Maintenance:
@@ -46,6 +49,7 @@ async def maintain(pool: ConnectionPool, transactions: Transactions, retention: 
             )
             slates = await transactions.run(lambda write: write.fetchval(_SLATES, now, PIECE))
             deletions = await transactions.run(lambda write: _forget_deletions(write, now - retention.deletions))
+            await transactions.run(lambda write: write.execute(_MARKS, now - _MARK_LIFE))
         finally:
             await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
     return Maintenance(events, receipts, slates, unfinished or PIECE in (receipts, slates, deletions))

@@ -18,6 +18,8 @@ Work = Callable[[Connection], Awaitable[Result]]
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """All that a statement may raise through the driver."""
 _CLEAN_SECONDS = 2.0
+_TRUSTED_SECONDS = 20.0
+_CHECK_SECONDS = 0.5
 _CLOSE_SECONDS = 5.0
 
 
@@ -36,7 +38,7 @@ class ConnectionPool:
         self._server = server
         self._size = size
         self._free = asyncio.Semaphore(size)
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []
         self._cleaning: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -99,14 +101,14 @@ class ConnectionPool:
         except TimeoutError:
             pass  # what still runs is cut when its caller gives the connection back
         while self._idle:
-            await _close(self._idle.pop())
+            await _close(self._idle.pop()[0])
         for task in list(self._cleaning):
             task.cancel()
 
     async def _take(self, fresh: bool, seconds: float) -> Connection:
         while self._idle:
-            connection = self._idle.pop()
-            if not fresh and not connection.is_closed():
+            connection, since = self._idle.pop()
+            if not fresh and await _works(connection, since):
                 return connection
             connection.terminate()
         connection = await self._server.connect(seconds)
@@ -125,14 +127,17 @@ class ConnectionPool:
             self._cleaning.add(task)
             task.add_done_callback(self._cleaning.discard)
         else:
-            self._idle.append(connection)
+            self._keep(connection)
             self._free.release()
+
+    def _keep(self, connection: Connection) -> None:
+        self._idle.append((connection, asyncio.get_running_loop().time()))
 
     async def _clean(self, connection: Connection) -> None:
         try:
             await connection.execute("ROLLBACK", timeout=_CLEAN_SECONDS)
             if not self._closed:
-                self._idle.append(connection)
+                self._keep(connection)
                 connection = None
         except DRIVER_ERRORS:
             pass  # it is not used again
@@ -140,6 +145,19 @@ class ConnectionPool:
             if connection is not None:
                 connection.terminate()
             self._free.release()
+
+
+async def _works(connection: Connection, since: float) -> bool:
+    """Ask a connection that idled for long: a network may have forgotten it without telling anyone."""
+    if connection.is_closed():
+        return False
+    if asyncio.get_running_loop().time() - since < _TRUSTED_SECONDS:
+        return True
+    try:
+        await connection.execute("SELECT 1", timeout=_CHECK_SECONDS)
+    except DRIVER_ERRORS:
+        return False
+    return True
 
 
 async def _close(connection: Connection) -> None:

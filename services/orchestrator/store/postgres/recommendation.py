@@ -13,26 +13,29 @@ from services.orchestrator.store.packing import unpack_route
 from services.orchestrator.store.postgres.connections import Connection
 from services.orchestrator.store.records import SEEN_EVENTS, BundlePointer, RecommendationState, UserEvent
 
-_NEWEST_FIRST = "FROM events WHERE tenant = $1 AND user_id = $2 ORDER BY event_time DESC, sequence DESC"
-_HISTORY = (
-    "SELECT array_agg(item_id) AS item_ids, array_agg(weight) AS weights, array_agg(kind) AS kinds,"
+_NEWEST = (
+    "SELECT item_id, weight, kind, event_time, sequence FROM events WHERE tenant = $1 AND user_id = $2"
+    " ORDER BY event_time DESC, sequence DESC LIMIT"
+)
+_COLUMNS = (
+    "array_agg(item_id) AS item_ids, array_agg(weight) AS weights, array_agg(kind) AS kinds,"
     " array_agg(event_time) AS times, array_agg(sequence) AS sequences"
-    f" FROM (SELECT item_id, weight, kind, event_time, sequence {_NEWEST_FIRST} LIMIT $3) AS newest"
 )
-# What is older than the history adds to the seen items and the count only.
-_OLDER = (
-    "SELECT array_agg(item_id) AS older_items, coalesce(sum(count), 0)::bigint AS older_count"
-    f" FROM (SELECT item_id, count(*) FROM (SELECT item_id {_NEWEST_FIRST} LIMIT $4 OFFSET $3) AS older"
-    " GROUP BY item_id) AS distinct_items"
-)
-_STATE = (
-    "SELECT item_ids, weights, kinds, times, sequences, older_items, older_count, catalog_sequence, version,"
-    " previous_version, change_time, route, update_time"
-    f" FROM ({_HISTORY}) AS history CROSS JOIN ({_OLDER}) AS seen"
-    " LEFT JOIN tenant_counters AS counters ON counters.tenant = $1"
-    " LEFT JOIN bundle_pointers AS bundle ON bundle.tenant = $1"
-    " LEFT JOIN routes ON routes.tenant = $1 AND routes.task = 'recommend'"
-)
+_HISTORY = f"SELECT {_COLUMNS} FROM ({_NEWEST} $3) AS newest"
+# Each month is looked into once. What is older than the history adds to the seen items and the count only.
+_STATE = f"""
+WITH newest AS MATERIALIZED ({_NEWEST} $4)
+SELECT item_ids, weights, kinds, times, sequences, older_items, older_count, catalog_sequence, version,
+       previous_version, change_time, route, update_time
+FROM (SELECT {_COLUMNS} FROM (SELECT * FROM newest LIMIT $3) AS newer) AS history
+CROSS JOIN (
+    SELECT array_agg(item_id) AS older_items, coalesce(sum(count), 0)::bigint AS older_count
+    FROM (SELECT item_id, count(*) FROM (SELECT item_id FROM newest OFFSET $3) AS older GROUP BY item_id) AS different
+) AS seen
+LEFT JOIN tenant_counters AS counters ON counters.tenant = $1
+LEFT JOIN bundle_pointers AS bundle ON bundle.tenant = $1
+LEFT JOIN routes ON routes.tenant = $1 AND routes.task = 'recommend'
+"""
 
 
 async def history(connection: Connection, tenant: str, user_id: str, limit: int) -> list[UserEvent]:
@@ -42,7 +45,7 @@ async def history(connection: Connection, tenant: str, user_id: str, limit: int)
 
 async def state(connection: Connection, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
     """Read all that a recommendation needs."""
-    row = await connection.fetchrow(_STATE, tenant, user_id, history_limit, max(0, SEEN_EVENTS - history_limit))
+    row = await connection.fetchrow(_STATE, tenant, user_id, history_limit, SEEN_EVENTS)
     older_items, older_count, catalog_sequence, version, previous, change_time, route, update_time = tuple(row)[5:]
     events = _unpack(row[:5])
     return RecommendationState(

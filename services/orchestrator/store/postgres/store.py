@@ -72,6 +72,8 @@ class PostgresStore:
         self._reads = ConnectionPool(server, max(2, connections - writers - 1), wait_seconds)
         self._writes = ConnectionPool(server, writers, wait_seconds)
         self._transactions = Transactions(self._writes)
+        # A list that is about to be served waits behind no write that waits for a tenant's lock.
+        self._slate_transactions = Transactions(self._reads)
         self._listener = CatalogListener(server)
         self.event_groups: GroupCommit[Batch, WriteCounts] = GroupCommit(self._commit_events)
         self.slate_groups: GroupCommit[Slate, None] = GroupCommit(self._commit_slates)
@@ -225,7 +227,10 @@ class PostgresStore:
         return await self._transactions.run(lambda write: bundles.roll_back(write, tenant, expected))
 
     async def maintain(self, retention: Retention) -> Maintenance:
-        return await maintain(self._reads, self._transactions, retention)
+        try:
+            return await maintain(self._reads, self._transactions, retention)
+        except DRIVER_ERRORS as error:
+            raise failure(error, "maintenance") from error
 
     async def close(self) -> None:
         await self._listener.close()
@@ -245,4 +250,4 @@ class PostgresStore:
             return await self._transactions.run(work)
 
     async def _commit_slates(self, tenant: str, written: Sequence[Slate]) -> Sequence[None]:
-        return await self._transactions.run(partial(slates.write, tenant=tenant, slates=written))
+        return await self._slate_transactions.run(partial(slates.write, tenant=tenant, slates=written))

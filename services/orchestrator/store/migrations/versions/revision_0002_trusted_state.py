@@ -151,6 +151,14 @@ def _partition_events() -> None:
         postgresql_partition_by="RANGE (receive_time)",
     )
     op.create_index("events_by_user", "events", _INDEX)
+    # Tells a writer whose connection broke during the commit whether it was done; the same few rows over and over.
+    op.create_table(
+        "commit_marks",
+        sa.Column("mark", sa.LargeBinary, primary_key=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("change_time", sa.BigInteger, nullable=False),
+        postgresql_with={"fillfactor": "50"},
+    )
     # A few bytes for each megabyte: rows lie in the order of their receipt.
     op.create_index("events_by_receive_time", "events", ["receive_time"], postgresql_using="brin")
 

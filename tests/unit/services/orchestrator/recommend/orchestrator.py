@@ -13,7 +13,10 @@ from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.pipeline import Recommender
+from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.similar import SimilarItems
+from services.orchestrator.recommend.slate_tokens import TokenSigner
+from services.orchestrator.recommend.slates import SlateLog
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.settings import OrchestratorSettings
@@ -25,6 +28,7 @@ from tests.unit.services.orchestrator.builders import event, item
 
 TENANT = "default"
 PATIENCE = 20.0
+KEY = "the key of the tests, long enough"
 # What each item of the bundle is about; every third item is for adults.
 TAGS = ("space", "west", "war", "love")
 
@@ -35,12 +39,24 @@ class Orchestrator:
     def __init__(self, store: Store, mesh: Mesh, **settings: Any) -> None:
         defaults = {"recommend_deadline_seconds": 3 * PATIENCE, "candidate_seconds": PATIENCE}
         self.settings = OrchestratorSettings(
-            **{"port": 0, "drain_seconds": 0, "ranking_seconds": PATIENCE, **defaults, **settings}
+            **{
+                "port": 0,
+                "drain_seconds": 0,
+                "ranking_seconds": PATIENCE,
+                "history_seconds": PATIENCE,
+                "slate_seconds": PATIENCE,
+                **defaults,
+                **settings,
+            }
         )
         self.store = store
         self.snapshots = CatalogSnapshots(store, statistics_interval_seconds=3600)
         self.bundles = BundleKeeper(store, mesh, check_seconds=3600, load_seconds=PATIENCE)
-        self.recommender = Recommender(store, self.snapshots, mesh, self.bundles, self.settings)
+        self.signer = TokenSigner([KEY])
+        self.slates = SlateLog(store, self.signer, self.settings.page_seconds, self.settings.slate_days)
+        self.recommender = Recommender(
+            Reader(store, self.snapshots, self.settings), mesh, self.bundles, self.settings, self.slates
+        )
         self.similar = SimilarItems(store, self.snapshots, mesh, self.bundles, self.settings)
 
     def definition(self) -> ServiceDefinition:

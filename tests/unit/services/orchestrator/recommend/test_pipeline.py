@@ -10,7 +10,6 @@ import pytest
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK, STEP_OUTCOME_OK, STEP_OUTCOME_SKIPPED
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
-from services.orchestrator.recommend.options import read_recommend
 from services.orchestrator.store import Store
 from services.runtime.errors import NotFound
 from services.runtime.request_context import RequestContext, enter_request
@@ -35,8 +34,7 @@ async def orchestrator(store: Store, services: ModelServices) -> AsyncIterator[O
 
 
 async def recommend(orchestrator: Orchestrator, user_id: str = "ann", **fields: Any) -> pb.RecommendResponse:
-    options = read_recommend(pb.RecommendRequest(user_id=user_id, **fields))
-    return await orchestrator.recommender.recommend(TENANT, options)
+    return await orchestrator.recommender.recommend(TENANT, pb.RecommendRequest(user_id=user_id, **fields))
 
 
 def ids(answer: pb.RecommendResponse) -> list[str]:
@@ -81,6 +79,7 @@ class TestWithAllServices:
             "candidates/fresh",
             "rank",
             "rerank",
+            "slate",
             "explain",
         )
         assert outcomes(answer) == {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
@@ -64,6 +66,19 @@ async def write_until_acknowledged(store: PostgresStore, name: str, count: int) 
         written += counts.written
         await asyncio.sleep(0.01)
     return written
+
+
+async def test_a_patient_writer_hears_of_no_crash_at_all(own_server: PostgresServer, own_url: str) -> None:
+    """Every write is answered, with the right counts, whenever the server was killed."""
+    store = cast("PostgresStore", await open_store(own_url, busy_timeout_seconds=30))
+    writers = [asyncio.create_task(write_until_acknowledged(store, name, 60)) for name in ("a", "b", "c")]
+    for _ in range(3):
+        await asyncio.sleep(0.15)
+        await asyncio.to_thread(own_server.kill)
+        await asyncio.to_thread(own_server.start)
+    assert await asyncio.gather(*writers) == [1200, 1200, 1200]
+    assert await store.event_totals(TENANT) == EventTotals(3600, 3600)
+    await store.close()
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
@@ -183,3 +198,49 @@ async def test_a_commit_without_an_answer_is_looked_up(own_server: PostgresServe
         assert (await store.set_bundle(TENANT, "v1", expected="")).version == "v1"
         assert proxy.cuts == 2
         await store.close()
+
+
+async def fill(store: PostgresStore) -> tuple[int, ServiceError]:
+    """Write events until the store refuses; returns how many were acknowledged, and the refusal."""
+    written = 0
+    for number in itertools.count():
+        batch = [event(f"{number}-{place}-{'x' * 80}", user_id=f"u{place}") for place in range(500)]
+        try:
+            written += (await store.write_events(TENANT, batch)).written
+        except ServiceError as error:
+            return written, error
+    raise AssertionError
+
+
+async def test_a_full_disk_is_told_and_loses_nothing(own_server: PostgresServer) -> None:
+    with contextlib.ExitStack() as cleanup:
+        try:
+            folder = cleanup.enter_context(own_server.small_disk(40))
+        except PermissionError as error:
+            pytest.skip(str(error))
+        await execute(own_server, f"CREATE TABLESPACE small LOCATION '{folder}'")
+        await execute(own_server, "CREATE DATABASE full_disk TABLESPACE small")
+        store = cast("PostgresStore", await open_store(own_server.url("full_disk")))
+        ballast = folder / "ballast"
+        ballast.write_bytes(b"x" * max(0, shutil.disk_usage(folder).free - 2_000_000))
+        written, full = await fill(store)
+        assert (full.code, full.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL")
+        assert full.retry_after_seconds
+        assert await store.event_totals(TENANT) == EventTotals(written, written)
+        ballast.unlink()
+        assert await store.write_events(TENANT, [event("after")]) == WriteCounts(1, 0)
+        await store.close()
+        await execute(own_server, "DROP DATABASE full_disk WITH (FORCE)")
+        await execute(own_server, "DROP TABLESPACE small")
+
+
+async def test_too_many_waiting_writes_are_refused_at_once(own_url: str, store: PostgresStore) -> None:
+    await store.write_events(TENANT, [event("first")])
+    async with connected(own_url) as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM tenant_counters FOR UPDATE")
+        writes = [asyncio.create_task(store.write_events(TENANT, [event(f"e{number}")])) for number in range(1_500)]
+        await asyncio.sleep(0.3)
+        refused = [write.exception() for write in writes if write.done()]
+    assert len(refused) == 500
+    assert {error.reason for error in refused if isinstance(error, ServiceError)} == {"STORE_OVERLOADED"}
+    await asyncio.gather(*writes, return_exceptions=True)

@@ -1,0 +1,35 @@
+"""Which bundle makes a list: the serving one, or an arm of the tenant's route."""
+
+from __future__ import annotations
+
+import hashlib
+
+from marquee.entertainment.v1.route_service_pb2 import ROUTE_KEY_REQUEST
+from services.orchestrator.store.records import RecommendationState, Route, RouteArm
+
+RECOMMEND = "recommend"
+
+
+def choose_bundle(state: RecommendationState, tenant: str, user_id: str, request_id: str) -> tuple[str, str]:
+    """Return the bundle's version and the arm's name; the serving bundle and an empty name without a route.
+
+    The same user, or the same request for a route by request, always gets the same arm.
+    """
+    if state.route is None:
+        return state.bundle.version, ""
+    key = request_id if state.route.key == ROUTE_KEY_REQUEST else user_id
+    arm = choose_arm(state.route, tenant, key)
+    return arm.version or state.bundle.version, arm.name
+
+
+def choose_arm(route: Route, tenant: str, key: str) -> RouteArm:
+    """Return the arm whose share of the hash's range the key falls into; exact to 2^-64."""
+    words = "\0".join((route.salt, tenant, route.task, key)).encode()
+    total = sum(arm.weight for arm in route.arms)
+    # The top of a 64-bit product: no modulo, so no arm is favoured.
+    place = int.from_bytes(hashlib.blake2b(words, digest_size=8).digest()) * total >> 64
+    for arm in route.arms:
+        place -= arm.weight
+        if place < 0:
+            return arm
+    raise ValueError(f"route {route.task!r} has no arm with a weight above zero")
