@@ -11,10 +11,14 @@ from marquee.entertainment.v1 import (
     catalog_service_pb2_grpc,
     event_service_pb2_grpc,
     recommendation_service_pb2_grpc,
+    route_service_pb2_grpc,
+    user_service_pb2_grpc,
 )
 from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
+from services.orchestrator.events.event_checks import EventChecks
+from services.orchestrator.maintenance import StoreMaintenance
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.pipeline import Recommender
@@ -26,6 +30,8 @@ from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
+from services.orchestrator.servicers.route import RouteServicer
+from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store.factory import UnsupportedStore, open_store
 from services.orchestrator.token_keys import token_keys
@@ -35,7 +41,14 @@ from services.runtime.startup import CannotStart
 
 CONTRACTS = [
     f"marquee.entertainment.v1.{name}"
-    for name in ("RecommendationService", "CatalogService", "EventService", "BundleService")
+    for name in (
+        "RecommendationService",
+        "CatalogService",
+        "EventService",
+        "UserService",
+        "BundleService",
+        "RouteService",
+    )
 ]
 
 
@@ -68,24 +81,33 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     backfill = VectorBackfill(store, models)
     reader = Reader(store, snapshots, settings)
     slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)
+    recommender = Recommender(reader, mesh, bundles, settings, slates)
+    checks = EventChecks(signer, int(settings.clock_skew_seconds * 1e6))
+    maintenance = StoreMaintenance(
+        store, settings.event_retention_days, settings.deduplication_days, settings.maintenance_seconds
+    )
     recommendation = RecommendationServicer(
-        Recommender(reader, mesh, bundles, settings, slates),
+        recommender,
         SimilarItems(store, snapshots, mesh, bundles, settings),
     )
 
     def attach(server: grpc.aio.Server) -> None:
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store, checks), server)
+        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(store, recommender.forget), server)
         bundle_service_pb2_grpc.add_BundleServiceServicer_to_server(BundleServicer(store, bundles), server)
+        route_service_pb2_grpc.add_RouteServiceServicer_to_server(RouteServicer(store, bundles), server)
 
     async def start() -> Sequence[str]:
         # With the model services down it still answers, so their absence does not keep it from being ready.
         bundles.start()
         backfill.start()
+        maintenance.start()
         return []
 
     async def stop() -> None:
+        await maintenance.stop()
         await backfill.stop()
         await bundles.stop()
         await snapshots.close()

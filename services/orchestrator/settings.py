@@ -23,9 +23,10 @@ class OrchestratorSettings(ServiceSettings):
     )
     store_connections: int = Field(
         default=10,
-        ge=4,
+        ge=6,
         le=100,
-        description="Connections to PostgreSQL at most: a third of them writes, one listens, the others read.",
+        description="Connections to PostgreSQL at most, but for one more at times: a third of them writes, one "
+        "listens, the others read.",
     )
     store_wait_seconds: float = Field(
         default=2.0,
@@ -108,4 +109,19 @@ class OrchestratorSettings(ServiceSettings):
         description="Secrets that sign page and attribution tokens: one or more of at least 32 characters, separated "
         "by commas. The first one signs, all are accepted: to replace a key, put the new one in front and take the old "
         "one out after slate_days. All replicas need the same. Unset, a key is made and kept beside the SQLite file.",
+    )
+    clock_skew_seconds: float = Field(
+        default=60.0, ge=0, le=86_400, description="How far ahead of ours the clock of an event's sender may be."
+    )
+    deduplication_days: float = Field(
+        default=30.0,
+        ge=0.01,
+        le=3650,
+        description="Window of exactly once: how long an event that is sent again is recognised.",
+    )
+    event_retention_days: float = Field(
+        default=0.0, ge=0, le=36_500, description="How long events are kept after their receipt; 0 keeps them for ever."
+    )
+    maintenance_seconds: float = Field(
+        default=60.0, ge=1, le=86_400, description="Time between two looks for what has outlived its time."
     )

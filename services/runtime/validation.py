@@ -24,6 +24,11 @@ class Violations:
     def __init__(self) -> None:
         self._found: list[FieldViolation] = []
 
+    @property
+    def found(self) -> Sequence[FieldViolation]:
+        """What was recorded so far."""
+        return tuple(self._found)
+
     def add(self, field: str, description: str) -> bool:
         """Record a violation; returns False so that a check can end with it."""
         if len(self._found) < _MAXIMUM_REPORTED:

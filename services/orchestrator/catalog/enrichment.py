@@ -43,13 +43,17 @@ class Enriched:
     degraded: bool
 
 
-async def enrich(models: ContentModels, items: Sequence[ItemWrite], budget_seconds: float) -> Enriched:
+async def enrich(
+    models: ContentModels, items: Sequence[ItemWrite], budget_seconds: float, *, with_texts: bool = True
+) -> Enriched:
     """Return the items with text vectors and described pictures, as far as the services answer within the budget.
 
     Args:
         models: the model services.
         items: items whose pictures, where they have one, are not described.
         budget_seconds: time for all calls together.
+        with_texts: whether the texts are to be embedded; otherwise the store keeps the vectors of texts that are the
+            same.
 
     Raises:
         InvalidRequest: the vision service refused a picture; names `items[i].picture`.
@@ -57,7 +61,7 @@ async def enrich(models: ContentModels, items: Sequence[ItemWrite], budget_secon
     pictures = [
         (index, item.picture) for index, item in enumerate(items) if isinstance(item.picture, UndescribedPicture)
     ]
-    texts = [text_of(item.title, item.description, item.tags) for item in items]
+    texts = [text_of(item.title, item.description, item.tags) for item in items] if with_texts else []
     refused: list[FieldViolation] = []
 
     async def embed(part: Sequence[str]) -> list[ItemVector]:
@@ -80,7 +84,9 @@ async def enrich(models: ContentModels, items: Sequence[ItemWrite], budget_secon
     )
     if refused:
         raise InvalidRequest(refused, reason="INVALID_PICTURE")
-    enriched = [replace(item, text_vector=vector) for item, vector in zip(items, vectors, strict=True)]
+    enriched = list(items)
+    if with_texts:
+        enriched = [replace(item, text_vector=vector) for item, vector in zip(items, vectors, strict=True)]
     for (index, _), picture in zip(pictures, described, strict=True):
         if picture is not None:
             enriched[index] = replace(enriched[index], picture=picture)

@@ -136,9 +136,9 @@ class CatalogSnapshot:
         times[rows] = [entry.last_event_time for _, entry in known]
         return replace(
             self,
-            event_counts=_frozen(counts),
-            last_event_times=_frozen(times),
-            popularity=_frozen(np.log1p(weights).astype(np.float32)),
+            event_counts=frozen(counts),
+            last_event_times=frozen(times),
+            popularity=frozen(np.log1p(weights).astype(np.float32)),
         )
 
 
@@ -169,7 +169,7 @@ def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Seque
         for entitlement in item.availability.entitlements:
             entitlement_rows.setdefault(entitlement, []).append(row)
     item_ids = tuple(item.item_id for item in items)
-    zeros = _frozen(np.zeros(count, dtype=np.int64))
+    zeros = frozen(np.zeros(count, dtype=np.int64))
     snapshot = CatalogSnapshot(
         sequence=sequence,
         item_ids=item_ids,
@@ -182,7 +182,7 @@ def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Seque
         update_times=_integers(items, lambda item: item.update_time),
         event_counts=zeros,
         last_event_times=zeros,
-        popularity=_frozen(np.zeros(count, dtype=np.float32)),
+        popularity=frozen(np.zeros(count, dtype=np.float32)),
         text=_vector_column([item.text_vector for item in items]),
         pictures=_vector_column([item.picture_vector for item in items]),
         start_times=_integers(items, lambda item: _time(item.availability.start_time, _FIRST)),
@@ -200,15 +200,15 @@ def _time(given: int | None, otherwise: int) -> int:
 
 
 def _rows_by_key(rows: Mapping[str, Sequence[int]]) -> dict[str, Rows]:
-    return {key: _frozen(np.array(entries, dtype=np.int32)) for key, entries in rows.items()}
+    return {key: frozen(np.array(entries, dtype=np.int32)) for key, entries in rows.items()}
 
 
 def _all_rows(rows: Mapping[str, Sequence[int]]) -> Rows:
-    return _frozen(np.array(sorted({row for entries in rows.values() for row in entries}), dtype=np.int32))
+    return frozen(np.array(sorted({row for entries in rows.values() for row in entries}), dtype=np.int32))
 
 
 def _integers(items: Sequence[ItemRecord], read: Callable[[ItemRecord], int]) -> Integers:
-    return _frozen(np.fromiter((read(item) for item in items), dtype=np.int64, count=len(items)))
+    return frozen(np.fromiter((read(item) for item in items), dtype=np.int64, count=len(items)))
 
 
 def _vector_column(vectors: Sequence[ItemVector | None]) -> VectorColumn:
@@ -216,7 +216,7 @@ def _vector_column(vectors: Sequence[ItemVector | None]) -> VectorColumn:
     kinds = Counter((vector.model, vector.version, len(vector.values)) for vector in vectors if vector is not None)
     present = np.zeros(len(vectors), dtype=np.bool_)
     if not kinds:
-        return VectorColumn(_frozen(np.zeros((len(vectors), 0), dtype=np.float32)), _frozen(present), "", "")
+        return VectorColumn(frozen(np.zeros((len(vectors), 0), dtype=np.float32)), frozen(present), "", "")
     model, version, size = kinds.most_common(1)[0][0]
     chosen = [
         (row, vector.values)
@@ -229,10 +229,10 @@ def _vector_column(vectors: Sequence[ItemVector | None]) -> VectorColumn:
         len(chosen), size // 4
     )
     present[rows] = True
-    return VectorColumn(_frozen(values), _frozen(present), model, version)
+    return VectorColumn(frozen(values), frozen(present), model, version)
 
 
-def _frozen(array: Array) -> Array:
+def frozen(array: Array) -> Array:
     """Snapshots are shared by all calls; nobody may write into one."""
     array.flags.writeable = False
     return array

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, build_snapshot
+from services.orchestrator.catalog.snapshot_changes import apply_changes
 from services.orchestrator.store.protocol import Store
 from services.orchestrator.store.records import ItemRecord
 from services.runtime.logs import get_logger
@@ -17,6 +18,7 @@ from services.runtime.logs import get_logger
 Result = TypeVar("Result")
 
 _PAGE_SIZE = 2_000
+_MOST_CHANGES = 5_000
 _logger = get_logger(__name__)
 
 
@@ -50,6 +52,8 @@ class CatalogSnapshots:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._builds: dict[str, asyncio.Task[_Held]] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+        store.watch_catalog(self._hint)
 
     async def get(self, tenant: str, sequence: int) -> CatalogSnapshot:
         """Return a snapshot that knows every change up to `sequence`, which the catalogue must have reached.
@@ -81,6 +85,7 @@ class CatalogSnapshots:
 
     async def close(self) -> None:
         """Stop what runs in the background."""
+        self._closed = True
         tasks = [*self._builds.values(), *self._refreshes.values()]
         for task in tasks:
             task.cancel()
@@ -88,6 +93,33 @@ class CatalogSnapshots:
 
     async def _build(self, tenant: str) -> _Held:
         start = time.monotonic()
+        held = self._held.get(tenant)
+        changed = await self._changed(tenant, held) if held is not None else None
+        way = "whole" if changed is None else "changes"
+        built = changed or await self._whole(tenant)
+        self._held[tenant] = built
+        while len(self._held) > self._maximum_tenants:
+            self._held.popitem(last=False)
+        milliseconds = round((time.monotonic() - start) * 1000, 1)
+        _logger.debug(
+            "catalogue snapshot",
+            tenant=tenant,
+            sequence=built.snapshot.sequence,
+            items=len(built.snapshot),
+            read=way,
+            milliseconds=milliseconds,
+        )
+        return built
+
+    async def _changed(self, tenant: str, held: _Held) -> _Held | None:
+        """Take what changed into the snapshot at hand; None when the whole catalogue must be read."""
+        changes = await self._store.item_changes(tenant, held.snapshot.sequence, _MOST_CHANGES)
+        if changes is None:
+            return None
+        snapshot = await asyncio.to_thread(apply_changes, held.snapshot, changes)
+        return None if snapshot is None else _Held(snapshot, held.statistics_time)
+
+    async def _whole(self, tenant: str) -> _Held:
         # Read before the items: a change that comes in between is in the snapshot early, never missing.
         sequence = (await self._store.catalog_state(tenant)).sequence
         items: list[ItemRecord] = []
@@ -95,19 +127,12 @@ class CatalogSnapshots:
             items.extend(page)
         statistics_time = self._clock()
         statistics = await self._store.item_statistics(tenant)
-        snapshot = await asyncio.to_thread(build_snapshot, sequence, items, statistics)
-        held = self._held[tenant] = _Held(snapshot, statistics_time)
-        while len(self._held) > self._maximum_tenants:
-            self._held.popitem(last=False)
-        milliseconds = round((time.monotonic() - start) * 1000, 1)
-        _logger.debug(
-            "catalogue snapshot",
-            tenant=tenant,
-            sequence=sequence,
-            items=len(items),
-            milliseconds=milliseconds,
-        )
-        return held
+        return _Held(await asyncio.to_thread(build_snapshot, sequence, items, statistics), statistics_time)
+
+    def _hint(self, tenant: str) -> None:
+        """Take in a change soon after it was made, so that the next list need not wait for it."""
+        if tenant in self._held and tenant not in self._builds and not self._closed:
+            self._start(self._builds, tenant, self._build(tenant))
 
     async def _refresh(self, tenant: str) -> None:
         statistics_time = self._clock()

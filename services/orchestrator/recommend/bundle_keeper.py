@@ -1,4 +1,4 @@
-"""Keeps the serving bundle loaded on every model service, also on one that has just restarted."""
+"""Keeps the bundles that answer loaded on every model service, also on one that has just restarted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from marquee.common.v1 import model_repository_pb2 as repository_pb
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FAILED, STEP_OUTCOME_OK, StepReport
 from services.orchestrator.mesh import FAMILIES, Family, Mesh, MeshError
+from services.orchestrator.recommend.routing import routed_bundles
 from services.orchestrator.recommend.serving_bundle import ServingBundle
 from services.orchestrator.store import Store
 from services.runtime.errors import ServiceError
@@ -65,8 +66,12 @@ class BundleKeeper:
         await self._learn(tenant, version, outcomes)
         return list(outcomes)
 
-    async def unload_except(self, tenant: str, kept: set[str]) -> None:
-        """Make every service forget the bundles of a tenant that are not kept; failures only leave memory in use."""
+    async def unload_unused(self, tenant: str) -> None:
+        """Make every service forget the bundles of a tenant that neither serve, nor served before, nor are routed to;
+        failures only leave memory in use.
+        """
+        pointer, routes = await asyncio.gather(self._store.bundle_pointer(tenant), self._store.list_routes(tenant))
+        kept = {pointer.version, pointer.previous_version} | routed_bundles(routes)
         for family in FAMILIES:
             with contextlib.suppress(MeshError):
                 for bundle in await self._mesh.list_bundles(family, tenant, _LIST_SECONDS):
@@ -76,10 +81,10 @@ class BundleKeeper:
             del self._known[known]
 
     async def check(self) -> None:
-        """Load the serving bundle of every tenant wherever it is missing."""
+        """Load the serving bundle of every tenant, and those that it routes to, wherever they are missing."""
         for tenant in sorted(self._tenants):
-            version = (await self._store.bundle_pointer(tenant)).version
-            if version:
+            pointer, routes = await asyncio.gather(self._store.bundle_pointer(tenant), self._store.list_routes(tenant))
+            for version in sorted(({pointer.version} | routed_bundles(routes)) - {""}):
                 outcomes = await asyncio.gather(*(self._ensure(family, tenant, version) for family in FAMILIES))
                 await self._learn(tenant, version, outcomes)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from marquee.entertainment.v1.route_service_pb2 import ROUTE_KEY_REQUEST
 from services.orchestrator.store.records import RecommendationState, Route, RouteArm
 
 RECOMMEND = "recommend"
+"""The task that routes between bundles."""
 
 
 def choose_bundle(state: RecommendationState, tenant: str, user_id: str, request_id: str) -> tuple[str, str]:
@@ -33,3 +35,8 @@ def choose_arm(route: Route, tenant: str, key: str) -> RouteArm:
         if place < 0:
             return arm
     raise ValueError(f"route {route.task!r} has no arm with a weight above zero")
+
+
+def routed_bundles(routes: Iterable[Route]) -> set[str]:
+    """Return the versions of bundles that routes name."""
+    return {arm.version for route in routes if route.task == RECOMMEND for arm in route.arms} - {""}

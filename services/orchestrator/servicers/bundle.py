@@ -8,7 +8,6 @@ from marquee.entertainment.v1 import bundle_service_pb2 as pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceServicer
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper, LoadOutcome
 from services.orchestrator.store import Store
-from services.orchestrator.store.records import BundlePointer
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.request_context import CallContext, current_request
 from services.runtime.validation import Violations
@@ -31,11 +30,11 @@ class BundleServicer(BundleServiceServicer):
         tenant = current_request().tenant
         before = await self._store.bundle_pointer(tenant)
         outcomes = await self._bundles.load_everywhere(tenant, request.version)
-        _require_all(request.version, outcomes)
+        require_all(request.version, outcomes)
         now = before
         if before.version != request.version:
             now = await self._store.set_bundle(tenant, request.version, expected=before.version)
-        await self._bundles.unload_except(tenant, _kept(now))
+        await self._bundles.unload_unused(tenant)
         return pb.ActivateBundleResponse(
             version=now.version,
             previous_version=now.previous_version,
@@ -53,7 +52,7 @@ class BundleServicer(BundleServiceServicer):
                 "NO_PREVIOUS_BUNDLE", "no bundle served before this one; activate one by its version instead"
             )
         outcomes = await self._bundles.load_everywhere(tenant, before.previous_version)
-        _require_all(before.previous_version, outcomes)
+        require_all(before.previous_version, outcomes)
         now = await self._store.rollback_bundle(tenant, expected=before.version)
         return pb.RollbackBundleResponse(
             version=now.version,
@@ -82,23 +81,25 @@ class BundleServicer(BundleServiceServicer):
         )
 
 
-def _kept(pointer: BundlePointer) -> set[str]:
-    return {pointer.version, pointer.previous_version} - {""}
+def require_all(version: str, outcomes: list[LoadOutcome], done: str = "activated") -> None:
+    """Raise when a service did not take the bundle: UNAVAILABLE when one is down, else FAILED_PRECONDITION.
 
-
-def _require_all(version: str, outcomes: list[LoadOutcome]) -> None:
-    """Raise when a service did not take the bundle: UNAVAILABLE when one is down, else FAILED_PRECONDITION."""
+    Args:
+        version: of the bundle.
+        outcomes: of loading it everywhere.
+        done: what will not be done with it, in words.
+    """
     refused = [outcome.error for outcome in outcomes if outcome.error is not None and not outcome.error.down]
     if refused:
         raise FailedPrecondition(
             "BUNDLE_REFUSED",
-            f"bundle {version} was not activated: {'; '.join(f'{error.family}: {error.details}' for error in refused)}",
+            f"bundle {version} was not {done}: {'; '.join(f'{error.family}: {error.details}' for error in refused)}",
             {"version": version, "services": ",".join(error.family for error in refused)},
         )
     down = [outcome.error for outcome in outcomes if outcome.error is not None]
     if down:
         raise Unavailable(
             "SERVICE_DOWN",
-            f"bundle {version} was not activated: {', '.join(error.summary() for error in down)}; "
+            f"bundle {version} was not {done}: {', '.join(error.summary() for error in down)}; "
             "the bundle that served before serves on",
         )

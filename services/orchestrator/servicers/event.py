@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from marquee.entertainment.v1 import event_service_pb2 as pb
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceServicer
-from services.orchestrator.events.event_checks import checked_events
+from services.orchestrator.events.event_checks import EventChecks
+from services.orchestrator.events.event_messages import event_message
 from services.orchestrator.store import Store
 from services.orchestrator.store.page_tokens import decode_page_token, encode_page_token
-from services.orchestrator.store.records import EventPosition, EventRecord
-from services.runtime.errors import NotFound
+from services.orchestrator.store.records import EventPosition, EventRecord, WriteCounts
+from services.runtime.errors import NotFound, ServiceError
 from services.runtime.request_context import CallContext, current_request
 from services.runtime.validation import Violations
 
 _EXPORT_EVENTS = 1_000
+_REPORTED_CONFLICTS = 100
 
 
 class EventServicer(EventServiceServicer):
@@ -23,18 +25,48 @@ class EventServicer(EventServiceServicer):
 
     Args:
         store: where events live.
+        checks: limits of events.
         clock: wall-clock time in nanoseconds since 1970.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, store: Store, checks: EventChecks, clock: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._checks = checks
         self._clock = clock
 
     async def WriteEvents(self, request: pb.WriteEventsRequest, context: CallContext) -> pb.WriteEventsResponse:
         """Store events; they are on disk when this returns."""
-        writes = checked_events(request.events, now=self._clock() // 1_000)
-        counts = await self._store.write_events(current_request().tenant, writes)
-        return pb.WriteEventsResponse(written_count=counts.written, duplicate_count=counts.duplicates)
+        counts = await self._write(request.events)
+        return pb.WriteEventsResponse(
+            written_count=counts.written,
+            duplicate_count=counts.duplicates,
+            conflicting_event_ids=counts.conflicts[:_REPORTED_CONFLICTS],
+            erased_count=counts.erased,
+        )
+
+    async def StreamEvents(
+        self, request_iterator: AsyncIterator[pb.StreamEventsRequest], context: CallContext
+    ) -> pb.StreamEventsResponse:
+        """Store batches as they arrive; the next one is read when the last one is on disk."""
+        answer = pb.StreamEventsResponse()
+        try:
+            async for request in request_iterator:
+                counts = await self._write(request.events, f"batches[{answer.batch_count}].")
+                answer.batch_count += 1
+                answer.written_count += counts.written
+                answer.duplicate_count += counts.duplicates
+                answer.erased_count += counts.erased
+                room = _REPORTED_CONFLICTS - len(answer.conflicting_event_ids)
+                answer.conflicting_event_ids.extend(counts.conflicts[:room])
+        except ServiceError as error:
+            error.metadata["stored_batches"] = str(answer.batch_count)
+            raise
+        return answer
+
+    async def _write(self, events: Sequence[pb.Event], prefix: str = "") -> WriteCounts:
+        tenant = current_request().tenant
+        writes = self._checks.checked(tenant, events, self._clock() // 1_000, prefix)
+        return await self._store.write_events(tenant, writes)
 
     async def ListUserEvents(
         self, request: pb.ListUserEventsRequest, context: CallContext
@@ -54,7 +86,7 @@ class EventServicer(EventServiceServicer):
             raise NotFound("user_id", "user", request.user_id, "the user has no events yet; write one with WriteEvents")
         last = records[:limit][-1] if len(records) > limit else None
         return pb.ListUserEventsResponse(
-            events=map(_event_message, records[:limit]),
+            events=map(event_message, records[:limit]),
             next_page_token=encode_page_token(scope, [last.event_time, last.sequence]) if last else "",
         )
 
@@ -71,20 +103,6 @@ class EventServicer(EventServiceServicer):
         )
         async for page in pages:
             yield pb.ExportEventsResponse(events=map(_exported_message, page))
-
-
-def _event_message(record: EventRecord) -> pb.Event:
-    event = pb.Event(
-        event_id=record.event_id,
-        user_id=record.user_id,
-        item_id=record.item_id,
-        kind=pb.EventKind.ValueType(record.kind),
-        watched_fraction=record.watched_fraction,
-        rating=record.rating,
-        custom_weight=record.weight if record.kind == pb.EVENT_KIND_CUSTOM else None,
-    )
-    event.event_time.FromMicroseconds(record.event_time)
-    return event
 
 
 def _exported_message(record: EventRecord) -> pb.ExportedEvent:

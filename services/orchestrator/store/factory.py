@@ -32,7 +32,8 @@ async def open_store(
         busy_timeout_seconds: how long a call waits for another one that holds the database, and on PostgreSQL
             for a connection.
         readers: reads at the same time, of SQLite.
-        connections: connections to PostgreSQL at most: a third of them writes, one listens, the others read.
+        connections: connections to PostgreSQL at most, but for one more at times: a third of them writes, one
+            listens, the others read; at least 6.
         statement_timeout_seconds: longest time of a statement on PostgreSQL.
 
     Raises:

@@ -20,21 +20,17 @@ _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 1.0
 _CLASS_OF_VALUES = "22"
 _LONGEST_WORDS = 300
-_IDLE_IN_TRANSACTION_SECONDS = 5
+_IDLE_IN_TRANSACTION_SECONDS = 1.0
 _PLANS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort")
 _SETTINGS = {
     "application_name": "marquee-orchestrator",
     "default_transaction_isolation": "read committed",
-    # Every statement is short and made for an index, so it is planned once a connection: with many months of events,
-    # planning takes longer than reading. A plan made while a table was empty must not scan it when it is large.
-    "plan_cache_mode": "force_generic_plan",
+    # Every statement is short and made for an index.
     "jit": "off",
     **{f"enable_{plan}": "off" for plan in _PLANS},
 }
-PLAN_FREELY = "; ".join([f"SET LOCAL enable_{plan} = on" for plan in _PLANS]) + (
-    "; SET LOCAL plan_cache_mode = force_custom_plan"
-)
-"""For transactions with statements that are rare and large: plans them for the tables as they are now."""
+PLAN_FREELY = "; ".join(f"SET LOCAL enable_{plan} = on" for plan in _PLANS)
+"""For transactions with statements that are rare and large."""
 _logger = get_logger(__name__)
 
 
@@ -50,11 +46,14 @@ class Server:
         url: `postgresql://user:password@host:port/database?...` as libpq reads it.
         lock_seconds: longest wait for another session's lock.
         statement_seconds: longest time of one statement.
+        plan_once: keep the plan that a statement got at first. With many months of events planning takes longer than
+            reading; but a plan made while a table was empty may take the wrong index when it is large.
     """
 
     url: str = field(repr=False)
     lock_seconds: float
     statement_seconds: float
+    plan_once: bool = False
 
     async def connect(self, timeout_seconds: float) -> Connection:
         """Open one connection; retried until the time is up, because a server that restarts is back soon.
@@ -88,7 +87,7 @@ class Server:
                 # Statements are prepared once a connection and kept; there are fewer than this.
                 statement_cache_size=200,
                 max_cached_statement_lifetime=0,
-                server_settings=_SETTINGS if patient else _SETTINGS | self._limits(),
+                server_settings=self._settings() | ({} if patient else self._limits()),
             )
         except ValueError:
             # Its text may hold a part of the password.
@@ -104,11 +103,15 @@ class Server:
             raise
         return connection
 
+    def _settings(self) -> dict[str, str]:
+        return _SETTINGS | {"plan_cache_mode": "force_generic_plan" if self.plan_once else "force_custom_plan"}
+
     def _limits(self) -> dict[str, str]:
         return {
             "lock_timeout": _milliseconds(self.lock_seconds),
             "statement_timeout": _milliseconds(self.statement_seconds),
-            # A replica that was stopped in the middle of a write must not keep the others waiting.
+            # A replica that was stopped in the middle of a write must not keep the others waiting for longer than they
+            # would wait for a lock. Should it go on, its write begins again.
             "idle_in_transaction_session_timeout": _milliseconds(_IDLE_IN_TRANSACTION_SECONDS),
         }
 

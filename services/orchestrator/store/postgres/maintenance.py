@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from services.orchestrator.store.postgres import counters, partitions
-from services.orchestrator.store.postgres.connections import Connection
+from services.orchestrator.store.postgres.connections import Connection, Server
 from services.orchestrator.store.postgres.counters import NOW
-from services.orchestrator.store.postgres.pool import ConnectionPool
 from services.orchestrator.store.postgres.transactions import Transactions
 from services.orchestrator.store.records import Maintenance, Retention
 
 LOCK = 4_711_302
 """Advisory lock of the one process that maintains the database."""
+_CONNECT_SECONDS = 2.0
 PIECE = 10_000
 """Rows of one table that a call deletes at most; whole partitions count as none."""
 
@@ -33,31 +33,24 @@ _MARKS = "DELETE FROM commit_marks WHERE change_time < $1"
 _MARK_LIFE = 86_400_000_000
 
 
-async def maintain(pool: ConnectionPool, transactions: Transactions, retention: Retention) -> Maintenance:
+async def maintain(server: Server, transactions: Transactions, retention: Retention) -> Maintenance:
     """Run one piece of each kind; nothing when another process is at it."""
     await transactions.run(partitions.prepare)
-    now = int(await pool.run(_now))
-    async with pool.connection() as connection:
-        if not await connection.fetchval(f"SELECT pg_try_advisory_lock({LOCK})"):
+    connection = await server.connect(_CONNECT_SECONDS)
+    try:
+        now, alone = await connection.fetchrow(f"SELECT {NOW}, pg_try_advisory_lock({LOCK})")
+        if not alone:
             return Maintenance(0, 0, 0, unfinished=False)
-        try:
-            events, unfinished = 0, False
-            if retention.events is not None:
-                events, unfinished = await _drop_events(connection, transactions, now - retention.events)
-            receipts = await transactions.run(
-                lambda write: write.fetchval(_RECEIPTS, now - retention.deduplication, PIECE)
-            )
-            slates = await transactions.run(lambda write: write.fetchval(_SLATES, now, PIECE))
-            deletions = await transactions.run(lambda write: _forget_deletions(write, now - retention.deletions))
-            await transactions.run(lambda write: write.execute(_MARKS, now - _MARK_LIFE))
-        finally:
-            await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        events, unfinished = 0, False
+        if retention.events is not None:
+            events, unfinished = await _drop_events(connection, transactions, now - retention.events)
+        receipts = await transactions.run(lambda write: write.fetchval(_RECEIPTS, now - retention.deduplication, PIECE))
+        slates = await transactions.run(lambda write: write.fetchval(_SLATES, now, PIECE))
+        deletions = await transactions.run(lambda write: _forget_deletions(write, now - retention.deletions))
+        await transactions.run(lambda write: write.execute(_MARKS, now - _MARK_LIFE))
+    finally:
+        connection.terminate()  # and the lock is free
     return Maintenance(events, receipts, slates, unfinished or PIECE in (receipts, slates, deletions))
-
-
-async def _now(connection: Connection) -> int:
-    now: int = await connection.fetchval(f"SELECT {NOW}")
-    return now
 
 
 async def _drop_events(connection: Connection, transactions: Transactions, before: int) -> tuple[int, bool]:

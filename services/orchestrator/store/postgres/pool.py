@@ -108,9 +108,14 @@ class ConnectionPool:
     async def _take(self, fresh: bool, seconds: float) -> Connection:
         while self._idle:
             connection, since = self._idle.pop()
-            if not fresh and await _works(connection, since):
+            works = False
+            try:
+                works = not fresh and await _works(connection, since)
+            finally:
+                if not works:
+                    connection.terminate()
+            if works:
                 return connection
-            connection.terminate()
         connection = await self._server.connect(seconds)
         if self._closed:
             connection.terminate()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from services.orchestrator.store.migrations.upgrade import upgrade_postgres
@@ -68,9 +69,14 @@ class PostgresStore:
     """
 
     def __init__(self, server: Server, connections: int, wait_seconds: float) -> None:
-        writers = max(2, connections // 3)
-        self._reads = ConnectionPool(server, max(2, connections - writers - 1), wait_seconds)
+        writers, readers, listener = max(2, connections // 3), max(1, connections // 5), 1
+        self._server = server
         self._writes = ConnectionPool(server, writers, wait_seconds)
+        self._reads = ConnectionPool(server, readers, wait_seconds)
+        # The reads that each recommendation makes.
+        self._users = ConnectionPool(
+            replace(server, plan_once=True), max(1, connections - writers - readers - listener), wait_seconds
+        )
         self._transactions = Transactions(self._writes)
         # A list that is about to be served waits behind no write that waits for a tenant's lock.
         self._slate_transactions = Transactions(self._reads)
@@ -156,7 +162,7 @@ class PostgresStore:
     async def list_user_events(
         self, tenant: str, user_id: str, limit: int, before: EventPosition | None = None
     ) -> list[EventRecord]:
-        return await self._reads.run(lambda read: event_reads.of_user(read, tenant, user_id, limit, before))
+        return await self._users.run(lambda read: event_reads.of_user(read, tenant, user_id, limit, before))
 
     async def export_events(
         self, tenant: str, *, after_sequence: int, page_size: int
@@ -172,7 +178,7 @@ class PostgresStore:
         return await self._reads.run(lambda read: counters.event_totals(read, tenant))
 
     async def user_history(self, tenant: str, user_id: str, limit: int) -> list[UserEvent]:
-        return await self._reads.run(lambda read: recommendation.history(read, tenant, user_id, limit))
+        return await self._users.run(lambda read: recommendation.history(read, tenant, user_id, limit))
 
     async def item_statistics(self, tenant: str) -> list[ItemStatistics]:
         return await self._reads.run(lambda read: event_reads.statistics(read, tenant))
@@ -215,7 +221,7 @@ class PostgresStore:
     # Recommendation
 
     async def recommendation_state(self, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
-        return await self._reads.run(lambda read: recommendation.state(read, tenant, user_id, history_limit))
+        return await self._users.run(lambda read: recommendation.state(read, tenant, user_id, history_limit))
 
     async def bundle_pointer(self, tenant: str) -> BundlePointer:
         return await self._reads.run(lambda read: bundles.pointer(read, tenant))
@@ -228,7 +234,7 @@ class PostgresStore:
 
     async def maintain(self, retention: Retention) -> Maintenance:
         try:
-            return await maintain(self._reads, self._transactions, retention)
+            return await maintain(self._server, self._transactions, retention)
         except DRIVER_ERRORS as error:
             raise failure(error, "maintenance") from error
 
@@ -236,6 +242,7 @@ class PostgresStore:
         await self._listener.close()
         await self.event_groups.close()
         await self.slate_groups.close()
+        await self._users.close()
         await self._reads.close()
         await self._writes.close()
 

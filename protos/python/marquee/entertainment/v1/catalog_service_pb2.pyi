@@ -259,7 +259,7 @@ class UpdateItemRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Fields to change, for example "title" or "availability.end_time"; required, at most 50. "*" changes all that can be. A field that is named
-        but not set in the item is cleared.
+        but not set in the item is cleared; only a picture is kept then.
         """
 
     def __init__(

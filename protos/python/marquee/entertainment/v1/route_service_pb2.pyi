@@ -56,7 +56,7 @@ class Route(_message.Message):
     SALT_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     task: _builtins.str
-    """Task; "recommend" is routed between bundles, "embed_text" between text models."""
+    """Task. What can be routed today is "recommend", between bundles."""
     key: Global___RouteKey.ValueType
     """What each call is assigned to an arm by."""
     salt: _builtins.str

@@ -84,7 +84,7 @@ class RouteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRoute(self, request, context):
-        """Deletes the route of a task: the usual model or the serving bundle answers again. NOT_FOUND when there is none.
+        """Deletes the route of a task: the serving bundle answers everybody again. NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

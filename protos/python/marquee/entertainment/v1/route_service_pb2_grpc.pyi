@@ -42,7 +42,7 @@ class RouteServiceStub:
     ListRoutes: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.ListRoutesRequest, _route_service_pb2.ListRoutesResponse]
     """Lists all routes in the order of their tasks."""
     DeleteRoute: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.DeleteRouteRequest, _route_service_pb2.DeleteRouteResponse]
-    """Deletes the route of a task: the usual model or the serving bundle answers again. NOT_FOUND when there is none."""
+    """Deletes the route of a task: the serving bundle answers everybody again. NOT_FOUND when there is none."""
 
 @_typing.type_check_only
 class RouteServiceAsyncStub(RouteServiceStub):
@@ -58,7 +58,7 @@ class RouteServiceAsyncStub(RouteServiceStub):
     ListRoutes: _aio.UnaryUnaryMultiCallable[_route_service_pb2.ListRoutesRequest, _route_service_pb2.ListRoutesResponse]  # type: ignore[assignment]
     """Lists all routes in the order of their tasks."""
     DeleteRoute: _aio.UnaryUnaryMultiCallable[_route_service_pb2.DeleteRouteRequest, _route_service_pb2.DeleteRouteResponse]  # type: ignore[assignment]
-    """Deletes the route of a task: the usual model or the serving bundle answers again. NOT_FOUND when there is none."""
+    """Deletes the route of a task: the serving bundle answers everybody again. NOT_FOUND when there is none."""
 
 class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
     """Decides what answers a task: experiment arms, canaries, a tenant's own models. One table for all of them."""
@@ -95,6 +95,6 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_service_pb2.DeleteRouteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_service_pb2.DeleteRouteResponse, _abc.Awaitable[_route_service_pb2.DeleteRouteResponse]]:
-        """Deletes the route of a task: the usual model or the serving bundle answers again. NOT_FOUND when there is none."""
+        """Deletes the route of a task: the serving bundle answers everybody again. NOT_FOUND when there is none."""
 
 def add_RouteServiceServicer_to_server(servicer: RouteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ import grpc
 
 from marquee.entertainment.v1.bundle_service_pb2_grpc import add_BundleServiceServicer_to_server
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import add_RecommendationServiceServicer_to_server
+from marquee.entertainment.v1.route_service_pb2_grpc import add_RouteServiceServicer_to_server
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
@@ -19,6 +20,7 @@ from services.orchestrator.recommend.slate_tokens import TokenSigner
 from services.orchestrator.recommend.slates import SlateLog
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
+from services.orchestrator.servicers.route import RouteServicer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store import Store
 from services.orchestrator.store.records import ItemWrite
@@ -66,6 +68,7 @@ class Orchestrator:
             servicer = RecommendationServicer(self.recommender, self.similar)
             add_RecommendationServiceServicer_to_server(servicer, server)
             add_BundleServiceServicer_to_server(BundleServicer(self.store, self.bundles), server)
+            add_RouteServiceServicer_to_server(RouteServicer(self.store, self.bundles), server)
 
         async def start() -> Sequence[str]:
             return []

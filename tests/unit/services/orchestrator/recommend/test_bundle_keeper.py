@@ -8,7 +8,7 @@ import pytest
 from services.orchestrator.mesh import FAMILIES, MeshError
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.store import Store
-from services.orchestrator.store.records import BundlePointer
+from services.orchestrator.store.records import BundlePointer, Route, RouteArm
 from services.runtime.errors import Unavailable
 from tests.support.bundles import ITEMS, write_bundle
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
@@ -30,6 +30,9 @@ class BreaksOnce:
         if self.calls == 1:
             raise Unavailable("STORE_BUSY", "the store is locked")
         return await self._store.bundle_pointer(tenant)
+
+    async def list_routes(self, tenant: str) -> list[Route]:
+        return await self._store.list_routes(tenant)
 
 
 def keeper_of(store: Store, services: ModelServices, check_seconds: float = 0.05) -> BundleKeeper:
@@ -150,17 +153,34 @@ async def test_asking_makes_it_look_at_once(store: Store, services: ModelService
         await keeper.stop()
 
 
-async def test_old_bundles_are_unloaded_everywhere(keeper: BundleKeeper, services: ModelServices) -> None:
+async def test_bundles_that_nobody_needs_are_unloaded_everywhere(
+    store: Store, keeper: BundleKeeper, services: ModelServices
+) -> None:
     await services.start()
-    for version in ("v2", "v3"):
+    for version in ("v2", "v3", "v4"):
         write_bundle(services.bundles, version)
-    for version in ("v1", "v2", "v3"):
+    for version in ("v1", "v2", "v3", "v4"):
         await keeper.load_everywhere(TENANT, version)
-    await keeper.unload_except(TENANT, {"v2", "v3"})
+    await store.set_bundle(TENANT, "v2", expected="")
+    await store.set_bundle(TENANT, "v3", expected="v2")
+    arms = (RouteArm("usual", "", "", 9), RouteArm("new", "", "v4", 1))
+    await store.set_route(TENANT, Route("recommend", 1, arms))
+    await keeper.unload_unused(TENANT)
     for family in FAMILIES:
-        assert await services.loaded(family) == {"v2", "v3"}
+        assert await services.loaded(family) == {"v2", "v3", "v4"}
     assert keeper.serving(TENANT, "v1") is None
-    assert keeper.serving(TENANT, "v2") is not None
+    assert keeper.serving(TENANT, "v4") is not None
+
+
+async def test_bundles_of_routes_are_loaded_where_they_are_missing(
+    store: Store, keeper: BundleKeeper, services: ModelServices
+) -> None:
+    await services.start()
+    write_bundle(services.bundles, "v2")
+    await store.set_bundle(TENANT, "v1", expected="")
+    await store.set_route(TENANT, Route("recommend", 1, (RouteArm("new", "", "v2", 1),)))
+    await keeper.check()
+    assert await services.loaded("classical") == {"v1", "v2"}
 
 
 async def test_unloading_minds_neither_other_tenants_nor_missing_services(
@@ -170,7 +190,7 @@ async def test_unloading_minds_neither_other_tenants_nor_missing_services(
     await services.start("classical")
     await keeper.load_everywhere(TENANT, "v1")
     await keeper.load_everywhere("studio", "v1")
-    await keeper.unload_except(TENANT, set())
+    await keeper.unload_unused(TENANT)
     assert await services.loaded("classical") == set()
     assert keeper.serving("studio", "v1") is not None
     assert [bundle.version for bundle in await services.mesh.list_bundles("classical", "studio", 10)] == ["v1"]

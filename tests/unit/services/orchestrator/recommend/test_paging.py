@@ -27,7 +27,8 @@ async def orchestrator(store: Store, services: ModelServices) -> AsyncIterator[O
 
 
 async def ask(orchestrator: Orchestrator, tenant: str = TENANT, **fields: Any) -> pb.RecommendResponse:
-    message = pb.RecommendRequest(**({"user_id": "ann", "page_size": 3} | fields))
+    defaults: dict[str, Any] = {"user_id": "ann", "page_size": 3}
+    message = pb.RecommendRequest(**(defaults | fields))
     return await orchestrator.recommender.recommend(tenant, message)
 
 

@@ -16,8 +16,12 @@ from marquee.entertainment.v1.event_service_pb2_grpc import (
     EventServiceStub,
     add_EventServiceServicer_to_server,
 )
+from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
+from services.orchestrator.events.event_checks import EventChecks
+from services.orchestrator.recommend.slate_tokens import TokenSigner
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
+from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.store import Store
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ServiceSettings
@@ -27,8 +31,10 @@ from tests.unit.services.orchestrator.builders import StandInModels
 if TYPE_CHECKING:  # only the stubs know the asyncio form
     from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
     from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 NOW_SECONDS = 1_700_000_000
+SIGNER = TokenSigner(["the key of the tests, long enough"])
 
 
 @pytest.fixture
@@ -40,7 +46,9 @@ def models() -> StandInModels:
 async def channel(store: Store, models: StandInModels) -> AsyncIterator[grpc.aio.Channel]:
     def attach(server: grpc.aio.Server) -> None:
         add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
-        add_EventServiceServicer_to_server(EventServicer(store, clock=lambda: NOW_SECONDS * 10**9), server)
+        servicer = EventServicer(store, EventChecks(SIGNER), clock=lambda: NOW_SECONDS * 10**9)
+        add_EventServiceServicer_to_server(servicer, server)
+        add_UserServiceServicer_to_server(UserServicer(store, lambda tenant, user_id: None), server)
 
     async def start() -> Sequence[str]:
         return []
@@ -62,4 +70,10 @@ def catalog(channel: grpc.aio.Channel) -> CatalogServiceAsyncStub:
 @pytest.fixture
 def events(channel: grpc.aio.Channel) -> EventServiceAsyncStub:
     stub: EventServiceAsyncStub = EventServiceStub(channel)
+    return stub
+
+
+@pytest.fixture
+def users(channel: grpc.aio.Channel) -> UserServiceAsyncStub:
+    stub: UserServiceAsyncStub = UserServiceStub(channel)
     return stub

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from marquee.entertainment.v1 import event_service_pb2 as pb
+from services.orchestrator.recommend.slate_tokens import Attribution
 from services.orchestrator.store import Store
 from tests.support.clients import outcome_of
+from tests.unit.services.orchestrator.servicers.conftest import SIGNER
 
 if TYPE_CHECKING:
     from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceAsyncStub
@@ -176,3 +179,56 @@ class TestExportEvents:
                 pass
         assert refused.value.code() is INVALID
         assert "after_sequence" in (refused.value.details() or "")
+
+
+class TestStreamEvents:
+    async def test_batches_are_stored_as_they_come(self, events: EventServiceAsyncStub) -> None:
+        batches = [[event("1"), event("2")], [event("2", item_id="other"), event("3")]]
+        answer = await events.StreamEvents(iter([pb.StreamEventsRequest(events=batch) for batch in batches]))
+        assert (answer.batch_count, answer.written_count, answer.duplicate_count) == (2, 3, 1)
+        assert answer.conflicting_event_ids == ["2"]
+
+    async def test_a_bad_batch_is_named_and_those_before_it_stay(self, events: EventServiceAsyncStub) -> None:
+        batches = [[event("1")], [event("2"), event("3", kind=99)], [event("4")]]
+        refused = await outcome_of(
+            events.StreamEvents(iter([pb.StreamEventsRequest(events=batch) for batch in batches]))
+        )
+        assert refused.code is INVALID
+        assert "batches[1].events[1].kind" in refused.violations
+        assert refused.metadata["stored_batches"] == "1"
+        listed = await events.ListUserEvents(pb.ListUserEventsRequest(user_id="ann"))
+        assert [entry.event_id for entry in listed.events] == ["1"]
+
+    async def test_an_upload_that_breaks_off_keeps_what_was_stored(
+        self, events: EventServiceAsyncStub, store: Store
+    ) -> None:
+        call = events.StreamEvents()
+        await call.write(pb.StreamEventsRequest(events=[event("1")]))
+        while (await store.event_totals("default")).count == 0:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        again = await events.StreamEvents(iter([pb.StreamEventsRequest(events=[event("1"), event("2")])]))
+        assert (again.written_count, again.duplicate_count) == (1, 1)
+
+    async def test_nothing_is_nothing(self, events: EventServiceAsyncStub) -> None:
+        assert await events.StreamEvents(iter([])) == pb.StreamEventsResponse()
+
+
+class TestAttribution:
+    async def test_an_event_remembers_the_list_it_followed_from(
+        self, events: EventServiceAsyncStub, store: Store
+    ) -> None:
+        token = SIGNER.attribution("default", "ann", "heat", Attribution("ab" * 16, 4), (NOW + 60) * 1_000_000)
+        assert await write(events, event("1", attribution_token=token)) == (1, 0)
+        [stored] = await store.list_user_events("default", "ann", 9)
+        assert (stored.slate_id, stored.position) == ("ab" * 16, 4)
+
+    @pytest.mark.parametrize("fields", [{"user_id": "bob"}, {"item_id": "ran"}, {"attribution_token": "forged"}])
+    async def test_a_foreign_or_forged_token_is_refused(
+        self, events: EventServiceAsyncStub, fields: dict[str, str]
+    ) -> None:
+        token = SIGNER.attribution("default", "ann", "heat", Attribution("ab" * 16, 4), (NOW + 60) * 1_000_000)
+        batch = [event("0"), event("1", **({"attribution_token": token} | fields))]
+        refused = await outcome_of(events.WriteEvents(pb.WriteEventsRequest(events=batch)))
+        assert refused.code is INVALID
+        assert list(refused.violations) == ["events[1].attribution_token"]

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from services.orchestrator.store import open_store
+from services.orchestrator.store.postgres.connections import Server
 from services.orchestrator.store.postgres.store import PostgresStore
 from services.orchestrator.store.records import EventTotals, WriteCounts
 from services.runtime.errors import ServiceError
@@ -152,6 +153,19 @@ async def test_a_lock_that_stays_held_is_told_and_harms_no_other_tenant(own_url:
         with pytest.raises(ServiceError) as busy:
             await blocked
         assert busy.value.reason == "STORE_BUSY"
+
+
+async def test_a_replica_that_stopped_in_the_middle_of_a_write_fails_no_other(
+    own_url: str, store: PostgresStore
+) -> None:
+    await store.write_events(TENANT, [event("e1")])
+    other = await open_store(own_url, busy_timeout_seconds=3)
+    stopped = await Server(own_url, lock_seconds=1, statement_seconds=1).connect_once(5)
+    await stopped.execute("BEGIN")
+    await stopped.execute("SELECT 1 FROM tenant_counters FOR UPDATE")
+    assert await other.write_events(TENANT, [event("e2")]) == WriteCounts(1, 0)
+    stopped.terminate()
+    await other.close()
 
 
 async def test_a_caller_who_leaves_costs_no_connection(own_url: str, store: PostgresStore) -> None:
