@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 INSTALL = (
     "PostgreSQL is not installed; on Debian and Ubuntu: apt-get install postgresql (as root: deploy/postgresql.sh)"
@@ -105,15 +107,31 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Kill all its processes with SIGKILL, as a machine does that loses its power, except that the kernel lives."""
-        main = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(main)], capture_output=True, text=True, check=False
-        )
-        for process in [main, *map(int, children.stdout.split())]:
-            try:
-                os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        main = psutil.Process(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
+        for process in [main, *main.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    @contextlib.contextmanager
+    def small_disk(self, megabytes: int) -> Iterator[Path]:
+        """A folder on a disk of its own, for a tablespace that fills up.
+
+        Raises:
+            PermissionError: this process may not mount a disk.
+        """
+        folder = self.folder / "small"
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+            folder.rmdir()
+            raise PermissionError("cannot mount a disk")
+        try:
+            if self._as_user:
+                shutil.chown(folder, self._as_user)
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            folder.rmdir()
 
     def close(self) -> None:
         """Stop for good and delete everything."""

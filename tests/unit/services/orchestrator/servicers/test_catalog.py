@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK, STEP_OUTCOME_OK
 from marquee.entertainment.v1 import catalog_service_pb2 as pb
 from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.store import Store
-from tests.support.clients import outcome_of
+from tests.support.clients import Outcome, outcome_of
 from tests.unit.services.orchestrator.builders import PNG, StandInModels
 
 if TYPE_CHECKING:
@@ -237,3 +239,120 @@ class TestExportItems:
         assert len(parts) > 1
         assert all(part.ByteSize() < 4 << 20 for part in parts)
         assert sum(len(part.items) for part in parts) == 200
+
+
+class TestAvailability:
+    async def test_where_when_and_to_whom_comes_back(self, catalog: CatalogServiceAsyncStub) -> None:
+        wanted = pb.Item(item_id="a", title="A", locale="pt-BR", picture_uri="https://example.com/a.png")
+        wanted.availability.regions.extend(["de", "US-CA"])
+        wanted.availability.entitlements.append("premium")
+        wanted.availability.start_time.FromSeconds(100)
+        wanted.availability.end_time.FromSeconds(200)
+        await catalog.UpsertItems(pb.UpsertItemsRequest(items=[wanted]))
+        stored = (await catalog.GetItem(pb.GetItemRequest(item_id="a"))).item
+        wanted.availability.regions[0] = "DE"
+        assert stored.availability == wanted.availability
+        assert (stored.locale, stored.picture_uri) == ("pt-BR", "https://example.com/a.png")
+
+    @pytest.mark.parametrize(
+        ("fields", "field"),
+        [
+            ({"locale": "not a locale"}, "items[0].locale"),
+            ({"picture_uri": "x" * 2_001}, "items[0].picture_uri"),
+            ({"availability": {"regions": ["Germany"]}}, "items[0].availability.regions[0]"),
+            ({"availability": {"regions": ["DE", "de"]}}, "items[0].availability.regions"),
+            ({"availability": {"entitlements": [""]}}, "items[0].availability.entitlements[0]"),
+            (
+                {"availability": {"start_time": {"seconds": 5}, "end_time": {"seconds": 5}}},
+                "items[0].availability.end_time",
+            ),
+            ({"availability": {"end_time": {"seconds": 1 << 60}}}, "items[0].availability.end_time"),
+        ],
+    )
+    async def test_bad_limits_are_named(
+        self, catalog: CatalogServiceAsyncStub, fields: dict[str, Any], field: str
+    ) -> None:
+        request = pb.UpsertItemsRequest(items=[pb.Item(**({"item_id": "a", "title": "A"} | fields))])
+        refused = await outcome_of(catalog.UpsertItems(request))
+        assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert any(name.startswith(field) for name in refused.violations), refused.violations
+
+
+class TestKeepValid:
+    async def test_the_good_are_stored_and_the_others_reported(self, catalog: CatalogServiceAsyncStub) -> None:
+        items = [
+            pb.Item(item_id="a", title="A"),
+            pb.Item(item_id="b"),
+            pb.Item(item_id="a", title="Again"),
+            pb.Item(item_id="c", title="C", picture=PNG + b"broken"),
+            pb.Item(item_id="d", title="D" * 10_000_000),
+        ]
+        answer = await catalog.UpsertItems(pb.UpsertItemsRequest(items=items, keep_valid=True))
+        assert answer.created_count == 1
+        refused = {one.index: (one.item_id, one.problems[0]) for one in answer.refused_items}
+        assert list(refused) == [1, 2, 3, 4]
+        assert refused[1][1].startswith("title is empty")
+        assert refused[2][1].startswith("item_id repeats items[0]")
+        assert refused[3][1].startswith("picture")
+        assert "the limit is 500" in refused[4][1]
+
+    async def test_nothing_valid_stores_nothing(self, catalog: CatalogServiceAsyncStub) -> None:
+        answer = await catalog.UpsertItems(pb.UpsertItemsRequest(items=[pb.Item(item_id="b")], keep_valid=True))
+        assert (answer.created_count, len(answer.refused_items)) == (0, 1)
+
+
+class TestUpdateItem:
+    @pytest.fixture(autouse=True)
+    async def stored(self, catalog: CatalogServiceAsyncStub) -> None:
+        one = pb.Item(item_id="a", title="A", description="About", tags=["x"], release_year=1999)
+        one.availability.regions.append("DE")
+        await catalog.UpsertItems(pb.UpsertItemsRequest(items=[one]))
+
+    async def test_only_the_named_fields_change(self, catalog: CatalogServiceAsyncStub) -> None:
+        wanted = pb.Item(item_id="a", title="ignored", tags=["y", "z"])
+        wanted.availability.entitlements.append("premium")
+        answer = await update(catalog, wanted, "tags", "release_year", "availability.entitlements")
+        item = answer.reply.item
+        assert (item.title, item.description, list(item.tags), item.release_year) == ("A", "About", ["y", "z"], 0)
+        assert (list(item.availability.regions), list(item.availability.entitlements)) == (["DE"], ["premium"])
+
+    async def test_a_star_changes_everything(self, catalog: CatalogServiceAsyncStub) -> None:
+        item = (await update(catalog, pb.Item(item_id="a", title="B"), "*")).reply.item
+        assert (item.title, item.description, list(item.tags)) == ("B", "", [])
+        assert not item.HasField("availability")
+
+    async def test_the_text_is_embedded_anew_only_when_it_changed(
+        self, catalog: CatalogServiceAsyncStub, models: StandInModels, store: Store
+    ) -> None:
+        before = await store.get_item("default", "a")
+        assert before is not None
+        models.calls.clear()
+        await update(catalog, pb.Item(item_id="a", release_year=2001), "release_year")
+        assert models.calls == []
+        await update(catalog, pb.Item(item_id="a", title="Longer"), "title")
+        after = await store.get_item("default", "a")
+        assert after is not None
+        assert before.text_vector != after.text_vector is not None
+
+    async def test_changes_at_the_same_moment_are_both_kept(self, catalog: CatalogServiceAsyncStub) -> None:
+        wanted = pb.Item(item_id="a", title="T", description="D", tags=["t"], maturity_age=7, release_year=2002)
+        fields = ("title", "description", "tags", "maturity_age", "release_year")
+        await asyncio.gather(*(update(catalog, wanted, field) for field in fields))
+        item = (await catalog.GetItem(pb.GetItemRequest(item_id="a"))).item
+        found = (item.title, item.description, list(item.tags), item.maturity_age, item.release_year)
+        assert found == ("T", "D", ["t"], 7, 2002)
+
+    @pytest.mark.parametrize("paths", [[], ["update_time"], ["availability.moon"], ["*", "title"], ["title"] * 51])
+    async def test_a_bad_mask_is_refused(self, catalog: CatalogServiceAsyncStub, paths: list[str]) -> None:
+        refused = await update(catalog, pb.Item(item_id="a", title="B"), *paths)
+        assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert any(name.startswith("update_mask") for name in refused.violations)
+
+    async def test_what_would_be_invalid_is_refused(self, catalog: CatalogServiceAsyncStub) -> None:
+        refused = await update(catalog, pb.Item(item_id="a"), "title")
+        assert "item.title" in refused.violations
+        assert (await update(catalog, pb.Item(item_id="z"), "tags")).code is grpc.StatusCode.NOT_FOUND
+
+
+async def update(catalog: CatalogServiceAsyncStub, item: pb.Item, *paths: str) -> Outcome:
+    return await outcome_of(catalog.UpdateItem(pb.UpdateItemRequest(item=item, update_mask=FieldMask(paths=paths))))
