@@ -36,12 +36,16 @@ setup: .venv/.test-stamp .venv/node/.stamp ## Install everything that developmen
 ##@ Check it
 
 .PHONY: test
-test: .venv/.test-stamp .venv/node/.stamp ## Run all tests: unit, contract, end to end with real processes, short quality tests
+test: .venv/.test-stamp .venv/node/.stamp postgresql ## Run all tests: unit, contract, end to end with real processes, short quality tests
 	@$(WITH_NODE) $(BIN)/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-unit
-test-unit: .venv/.test-stamp ## Run the unit tests only; ARGS="-k name" picks some
+test-unit: .venv/.test-stamp postgresql ## Run the unit tests only; ARGS="-k name" picks some
 	@$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: postgresql
+postgresql: ## Install PostgreSQL for the tests from Debian's packages, when it is missing and we are root
+	@deploy/postgresql.sh
 
 .PHONY: lint
 lint: lint-code lint-types lint-imports lint-spelling lint-contracts lint-locks ## Run every linter; each also stands alone
@@ -105,6 +109,10 @@ bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Tr
 .PHONY: bench-gpu
 bench-gpu: .venv/.test-stamp ## The same on CUDA and TensorRT; says so and ends where there is no GPU
 	@$(BIN)/python -m tests.load.benchmark --gpu $(ARGS)
+
+.PHONY: chaos
+chaos: .venv/.test-stamp ## Break every part of a running mesh under load and count what is lost; ARGS=--short takes a minute
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 ##@ Make it
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import demo, importing, recommend, status, train, up, usage
+from services.cli import bundle, demo, events, importing, recommend, route, status, train, up, usage
+from services.cli.catalog import command as catalog
 from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
 from services.cli.load.examples import EPILOG as LOAD_EXAMPLES
@@ -43,7 +44,11 @@ app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=usage.EPILOG)(usage.usage)
 app.command(epilog=LOAD_EXAMPLES)(load)
 app.add_typer(importing.app, name="import", help="Fill the catalogue and the history.", epilog=importing.EPILOG)
+app.add_typer(catalog.app, name="catalog", help="The catalogue: import, export, change.", epilog=catalog.EPILOG)
+app.add_typer(events.app, name="events", help="What users did: write, read, hand out, erase.", epilog=events.EPILOG)
 app.command(epilog=train.EPILOG)(train.train)
+app.add_typer(bundle.app, name="bundle", help="Which bundle serves; activate and roll back.", epilog=bundle.EPILOG)
+app.add_typer(route.app, name="route", help="Share users out over bundles.", epilog=route.EPILOG)
 app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
 app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
 

@@ -26,6 +26,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._status = dict.fromkeys([*services, OVERALL], _Response.NOT_SERVING)
         self._draining = False
         self._changed = asyncio.Event()
+        self.watches = 0
+        """Callers that are told when the health changes."""
 
     @property
     def serving(self) -> bool:
@@ -52,15 +54,19 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Watch(self, request: Any, context: CallContext) -> AsyncIterator[Any]:
         """Send the health of one service now and whenever it changes, until the process drains."""
         sent = None
-        while True:
-            changed = self._changed
-            status = self._status.get(request.service, _Response.SERVICE_UNKNOWN)
-            if status != sent:
-                yield _Response(status=status)
-                sent = status
-            if self._draining and self._changed is changed:
-                return
-            await changed.wait()
+        self.watches += 1
+        try:
+            while True:
+                changed = self._changed
+                status = self._status.get(request.service, _Response.SERVICE_UNKNOWN)
+                if status != sent:
+                    yield _Response(status=status)
+                    sent = status
+                if self._draining and self._changed is changed:
+                    return
+                await changed.wait()
+        finally:
+            self.watches -= 1
 
     def _set_all(self, status: Any) -> None:
         self._status = dict.fromkeys(self._status, status)

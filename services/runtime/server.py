@@ -23,6 +23,8 @@ from services.runtime.settings import ServiceSettings
 from services.runtime.startup import AddressInUse, CannotStart
 from services.runtime.telemetry import Telemetry
 
+NOTICE_SECONDS = 0.2
+"""Time between NOT_SERVING and the stop, for callers who watch the health to look elsewhere."""
 _logger = get_logger(__name__)
 
 
@@ -95,7 +97,11 @@ class ServiceServer:
         """Drain: tell callers to go elsewhere, let calls in flight finish within the grace period, give everything
         back.
         """
+        is_watched = self._health.watches > 0
         self._health.drain()
+        if is_watched:
+            # gRPC cancels calls that arrived and have no handler yet when it stops; those who watch send none by then.
+            await asyncio.sleep(NOTICE_SECONDS)
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
         await self.telemetry.stop()

@@ -8,16 +8,21 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
+from marquee.entertainment.v1 import route_service_pb2 as route_pb
+from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
+from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
 from marquee_client.channel import CHANNEL_OPTIONS
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import (
@@ -64,6 +69,8 @@ class AsyncMarqueeClient:
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
+        self._user = UserServiceStub(self._channel)
+        self._route = RouteServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,10 +103,21 @@ class AsyncMarqueeClient:
     # --- catalogue -----------------------------------------------------------------------------------
 
     async def upsert_items(
-        self, items: Iterable[catalog_pb.Item], *, timeout: float | None = None
+        self, items: Iterable[catalog_pb.Item], *, keep_valid: bool = False, timeout: float | None = None
     ) -> catalog_pb.UpsertItemsResponse:
-        """Create or replace 1 to 500 items; `InvalidArgument` refuses all and names each invalid field."""
-        return await self._call(self._catalog.UpsertItems, catalog_pb.UpsertItemsRequest(items=items), timeout)
+        """Create or replace 1 to 500 items; `InvalidArgument` refuses all and names each invalid field. With
+        `keep_valid`, the valid ones are stored and the answer reports the others.
+        """
+        request = catalog_pb.UpsertItemsRequest(items=items, keep_valid=keep_valid)
+        return await self._call(self._catalog.UpsertItems, request, timeout)
+
+    async def update_item(
+        self, item: catalog_pb.Item, fields: Iterable[str], *, timeout: float | None = None
+    ) -> catalog_pb.Item:
+        """Change the named fields of an item, for example "title" or "availability.end_time", and return it."""
+        request = catalog_pb.UpdateItemRequest(item=item, update_mask=FieldMask(paths=fields))
+        response = await self._call(self._catalog.UpdateItem, request, timeout)
+        return response.item
 
     async def get_item(self, item_id: str, *, timeout: float | None = None) -> catalog_pb.Item:
         """Return one item; `NotFound` when the id is unknown."""
@@ -163,6 +181,30 @@ class AsyncMarqueeClient:
             for one in part.events:
                 yield one
 
+    async def stream_events(
+        self, batches: Iterable[Iterable[event_pb.Event]], *, timeout: float = EXPORT_TIMEOUT
+    ) -> event_pb.StreamEventsResponse:
+        """Write batches of 1 to 1,000 events, each stored as it arrives. After a failure, all may be sent again."""
+        request_id = self._request_id or new_request_id()
+        requests = (event_pb.StreamEventsRequest(events=batch) for batch in batches)
+        try:
+            return await self._event.StreamEvents(requests, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        except grpc.RpcError as error:
+            raise error_from(error, request_id) from error
+
+    # --- users ---------------------------------------------------------------------------------------
+
+    async def export_user(
+        self, user_id: str, *, timeout: float = EXPORT_TIMEOUT
+    ) -> AsyncIterator[user_pb.ExportUserResponse]:
+        """Stream everything that is stored about a user; `NotFound` when nothing is."""
+        async for part in self._stream(self._user.ExportUser, user_pb.ExportUserRequest(user_id=user_id), timeout):
+            yield part
+
+    async def erase_user(self, user_id: str, *, timeout: float = EXPORT_TIMEOUT) -> user_pb.EraseUserResponse:
+        """Erase everything that is stored about a user; returns the receipt."""
+        return await self._call(self._user.EraseUser, user_pb.EraseUserRequest(user_id=user_id), timeout)
+
     # --- bundles -------------------------------------------------------------------------------------
 
     async def activate_bundle(self, version: str, *, timeout: float | None = None) -> bundle_pb.ActivateBundleResponse:
@@ -176,6 +218,22 @@ class AsyncMarqueeClient:
     async def serving_bundle(self, *, timeout: float | None = None) -> bundle_pb.GetServingBundleResponse:
         """Tell which bundle serves, and how many items and events there are."""
         return await self._call(self._bundle.GetServingBundle, bundle_pb.GetServingBundleRequest(), timeout)
+
+    # --- routes --------------------------------------------------------------------------------------
+
+    async def set_route(self, route: route_pb.Route, *, timeout: float | None = None) -> route_pb.Route:
+        """Set the route of a task once every model service has what its arms name."""
+        response = await self._call(self._route.SetRoute, route_pb.SetRouteRequest(route=route), timeout)
+        return response.route
+
+    async def list_routes(self, *, timeout: float | None = None) -> list[route_pb.Route]:
+        """Return all routes."""
+        response = await self._call(self._route.ListRoutes, route_pb.ListRoutesRequest(), timeout)
+        return list(response.routes)
+
+    async def delete_route(self, task: str, *, timeout: float | None = None) -> None:
+        """Delete the route of a task; `NotFound` when there is none."""
+        await self._call(self._route.DeleteRoute, route_pb.DeleteRouteRequest(task=task), timeout)
 
     # --- transport -----------------------------------------------------------------------------------
 

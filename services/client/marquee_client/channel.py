@@ -26,7 +26,9 @@ SERVICE_CONFIG = json.dumps(
                         "RecommendationService",
                         "CatalogService",
                         "EventService",
+                        "UserService",
                         "BundleService",
+                        "RouteService",
                     )
                 ],
                 "retryPolicy": _RETRY_POLICY,
@@ -36,6 +38,7 @@ SERVICE_CONFIG = json.dumps(
                 "name": [
                     {"service": f"{_ENTERTAINMENT}.BundleService", "method": "RollbackBundle"},
                     {"service": f"{_ENTERTAINMENT}.CatalogService", "method": "DeleteItem"},
+                    {"service": f"{_ENTERTAINMENT}.RouteService", "method": "DeleteRoute"},
                 ]
             },
         ],

@@ -24,6 +24,10 @@ class ListOptions(TypedDict, total=False):
     """No items that carry any of these tags."""
     maximum_maturity_age: int | None
     """Only items suitable for this age in years."""
+    region: str
+    """Region of the user, for example "DE" or "US-CA"; items that are not available there are left out."""
+    entitlements: Iterable[str]
+    """What the user holds; items that need something else are left out."""
 
 
 class RecommendOptions(ListOptions, total=False):
@@ -39,6 +43,10 @@ class RecommendOptions(ListOptions, total=False):
     """Reasons to give for each item; 3 when left out."""
     require_known_user: bool
     """Raise `NotFound` for a user without events instead of returning what is popular."""
+    page_token: str
+    """`next_page_token` of the page before, for another page of the same list."""
+    surface: str
+    """Where the list is shown, for example "home"."""
 
 
 def new_request_id() -> str:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -10,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
-from services.runtime.server import ServiceDefinition
+from services.runtime.server import NOTICE_SECONDS, ServiceDefinition
 from services.runtime.settings import ServiceSettings
 from services.runtime.startup import AddressInUse
 from tests.support.clients import health, outcome_of, reflected_services
@@ -109,12 +111,35 @@ class TestDrain:
             await started.wait()
             stopping = asyncio.create_task(server.server.stop())
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert not stopping.done()
+            await asyncio.sleep(NOTICE_SECONDS + 0.1)
             refused = await outcome_of(stub.ClassifyText(REQUEST, timeout=10))
             assert refused.code is grpc.StatusCode.UNAVAILABLE
             assert not stopping.done()
             gate.set()
             assert (await in_flight).code is grpc.StatusCode.OK
             await asyncio.wait_for(stopping, 10)
+
+    async def test_callers_who_watch_the_health_lose_no_call(self, dummy: DummyService) -> None:
+        codes: list[grpc.StatusCode] = []
+        config = json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}})
+        options = (("grpc.service_config", config), ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+
+        async def call(stub: Any) -> None:
+            while not codes or codes[-1] is grpc.StatusCode.OK:
+                codes.append((await outcome_of(stub.ClassifyText(REQUEST, timeout=10))).code)
+
+        async with (
+            dummy.running() as server,
+            grpc.aio.insecure_channel(server.address, options=options) as channel,
+        ):
+            stub = text_service_pb2_grpc.TextServiceStub(channel)
+            callers = [asyncio.create_task(call(stub)) for _ in range(30)]
+            await asyncio.sleep(0.3)
+            await server.server.stop()
+            await asyncio.wait_for(asyncio.gather(*callers), 10)
+        assert codes.count(grpc.StatusCode.OK) > 100
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
     async def test_an_open_watch_does_not_hold_the_drain_up(self, dummy: DummyService) -> None:
         async with dummy.running() as server:

@@ -1,0 +1,1 @@
+"""`marquee catalog`: fill, read and change the catalogue, and the file formats for that."""
