@@ -103,6 +103,10 @@ locust: .venv/.test-stamp ## Load-test a running mesh with Locust; ARGS="--headl
 bench: .venv/.test-stamp ## Benchmark Marquee against in-process ONNX Runtime; ARGS=--quick takes a minute, ARGS=--help lists more
 	@$(BIN)/python -m tests.load.benchmark $(ARGS)
 
+.PHONY: bench-store
+bench-store: .venv/.test-stamp postgresql ## Measure the store on SQLite and PostgreSQL side by side; ARGS="--events 100000 --items 10000" is short
+	@$(BIN)/python -m tests.load.store $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
 

@@ -16,6 +16,9 @@ import pytest
 from marquee_client import MarqueeClient
 from services.cli.local_mesh import LocalMesh
 from services.runtime.sources import DataSettings
+from tests.support.postgres_fixtures import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 PATIENCE_SECONDS = 60.0
 

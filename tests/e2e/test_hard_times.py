@@ -54,7 +54,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         listening = await process.event("listening")
         await process.event("serving")
         port = listening["port"]
-        pid = next(one.pid for one in psutil.net_connections("tcp") if one.laddr.port == port and one.pid)
+        pid = next(one.pid for one in psutil.net_connections("tcp") if one.laddr and one.laddr.port == port and one.pid)
         async with grpc.aio.insecure_channel(
             f"127.0.0.1:{port}", options=(("grpc.use_local_subchannel_pool", 1),)
         ) as channel:

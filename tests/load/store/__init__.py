@@ -1,0 +1,1 @@
+"""Both homes of the store side by side: `make bench-store`."""
