@@ -9,10 +9,12 @@ from tests.chaos.database import no_postgresql
 from tests.chaos.drill import Drill, Scene
 from tests.chaos.load import LoadOptions
 from tests.chaos.needs import Needs
+from tests.chaos.processes import NotReady, ServiceProcess
 
 _LONGEST_SECONDS = 300.0
 _WRITERS, _BATCH = 3, 100
 _BATCHES_PER_SECOND = 6.0
+_STARTS, _PAUSE_SECONDS = 10, 0.5
 
 
 async def kills_at_random(scene: Scene) -> None:
@@ -28,12 +30,25 @@ async def kills_at_random(scene: Scene) -> None:
         if scene.mesh.database is not None and kills % 4 == 0:
             await asyncio.to_thread(scene.mesh.database.kill)
             await asyncio.to_thread(scene.mesh.database.start_again)
-        await asyncio.to_thread(victim.wait_ready)
+        await _supervise(scene, victim)
     await scene.healed()
     await scene.until(lambda: scene.load.written, 60)
     scene.outcome.notes.append(f"{kills} kills of an orchestrator")
     if not scene.load.written:
         scene.outcome.problems.append("the events were not all written in time")
+
+
+async def _supervise(scene: Scene, process: ServiceProcess) -> None:
+    """Wait until a process serves; start it again when it gave up because its store was away, as a supervisor does."""
+    for _ in range(_STARTS):
+        try:
+            await asyncio.to_thread(process.wait_ready)
+            return
+        except NotReady:
+            if process.pid:
+                raise
+            await scene.pause(_PAUSE_SECONDS)
+            await scene.start(process.name)
 
 
 def drills(events: int) -> list[Drill]:

@@ -59,7 +59,6 @@ DRILLS = [
         "orchestrator slow",
         partial(slow, service="orchestrator-1", running_seconds=STILL_SECONDS),
         "the only orchestrator runs half of the time for 4 s",
-        takes_orchestrator=True,
     ),
 ]
 
