@@ -11,10 +11,11 @@ from services.runtime.errors import ServiceError
 from services.runtime.request_context import Priority
 
 _SHORTEST_RETRY = 0.01
-# Of a hundred admitted requests about two may miss their deadline before the estimates are taken to be too low.
+# Of a hundred admitted requests about five may miss their deadline before the estimates are taken to be too low.
 _AFTER_A_MISS = 1.1
-_AFTER_A_HIT = 0.998
-_MOST_CAUTION = 8.0
+_AFTER_A_HIT = 0.995
+# Answers also take their way back to the caller.
+_LEAST_CAUTION, _MOST_CAUTION = 1.15, 8.0
 
 
 class Admitted(NamedTuple):
@@ -51,7 +52,7 @@ class Admission:
         self._maximum_wait = maximum_wait_seconds
         self._backlog = [0.0] * len(Priority)
         self._requests = 0
-        self._caution = 1.0
+        self._caution = _LEAST_CAUTION
 
     @property
     def requests(self) -> int:
@@ -81,7 +82,9 @@ class Admission:
             raise self._refusal(lane, "QUEUE_FULL", wait, "the queue is full")
         charge = lane.request_seconds
         # With a free engine it is not the load that makes a deadline too short, and coming back later is no help.
-        if remaining is not None and wait > 0 and (wait + charge) * self._caution > remaining:
+        # Caution must not leave engines without work: one request for each may always wait.
+        caution = self._caution if self._requests >= 2 * self._engines else 1.0
+        if remaining is not None and wait > 0 and (wait + charge) * caution > remaining:
             raise self._refusal(
                 lane, "CANNOT_FINISH_IN_TIME", wait, f"the deadline is {max(0.0, remaining) * 1000:.0f} ms away"
             )
@@ -99,7 +102,9 @@ class Admission:
         # Whoever had no others in front asked for what no load explains; others are not to suffer for that.
         if admitted.behind_others:
             self._caution = (
-                min(_MOST_CAUTION, self._caution * _AFTER_A_MISS) if missed else max(1.0, self._caution * _AFTER_A_HIT)
+                min(_MOST_CAUTION, self._caution * _AFTER_A_MISS)
+                if missed
+                else max(_LEAST_CAUTION, self._caution * _AFTER_A_HIT)
             )
         self._requests -= 1
         self._backlog[admitted.priority] -= admitted.charge

@@ -109,7 +109,7 @@ def best_form(journal: Journal, family: str, workload: str) -> str | None:
 
 def _part_checks(journal: Journal) -> Iterator[Check]:
     for one in journal.parts.get("overload", []):
-        name = one["workload"]
+        name = f"{one['system']}, {one['workload']}"
         yield Check(
             f"overload of {name}: goodput as a share of the peak", one["goodput"] / one["peak"], FULL_GOODPUT, True
         )

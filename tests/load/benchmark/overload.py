@@ -15,7 +15,7 @@ from tests.load.benchmark.load import Load, offer, write_requests
 from tests.load.benchmark.results import Failure, Journal
 from tests.load.benchmark.rounds import cores
 from tests.load.benchmark.server_process import ServerFailed
-from tests.load.benchmark.systems import Marquee
+from tests.load.benchmark.systems import Marquee, MarqueeNative
 from tests.load.benchmark.workloads import Workload
 
 WORKLOADS = ("cnn-jpeg", "minilm-64")
@@ -33,6 +33,7 @@ class Overload:
     """What happened to one workload; times in milliseconds.
 
     Attributes:
+        system: what was overloaded.
         peak: answers a second of a closed loop of 32 callers.
         offered: calls a second.
         goodput: answers a second within the callers' deadline.
@@ -42,6 +43,7 @@ class Overload:
         late_sends_p99: how much later than meant the generator itself sent.
     """
 
+    system: str
     workload: str
     seconds: float
     deadline: float
@@ -61,18 +63,18 @@ class Overload:
 
 
 def run(known: Sequence[Workload], journal: Journal, seconds: float, say: Callable[[str], None]) -> None:
-    """Overload a service of ours with each workload."""
-    system = Marquee()
+    """Overload a service of ours with each workload, behind both fronts."""
     found: list[dict[str, Any]] = []
     for workload in known:
-        say(f"overload: {workload.name}")
-        try:
-            system.start([workload])
-            found.append(asdict(_overload(system, workload, seconds)))
-        except ServerFailed as error:
-            journal.add(Failure("overload", workload.name, 0, str(error)))
-        finally:
-            system.stop()
+        for system in (Marquee(), MarqueeNative()):
+            say(f"overload: {system.title} · {workload.name}")
+            try:
+                system.start([workload])
+                found.append(asdict(_overload(system, workload, seconds)))
+            except ServerFailed as error:
+                journal.add(Failure("overload", workload.name, 0, str(error)))
+            finally:
+                system.stop()
     journal.add_part("overload", found)
 
 
@@ -89,6 +91,7 @@ def _overload(system: Marquee, workload: Workload, seconds: float) -> Overload:
     refusals = [one for code in _REFUSALS for one in outcome.refused.get(code, [])]
     total = len(outcome.answered) + sum(map(len, outcome.refused.values()))
     return Overload(
+        system=system.name,
         workload=workload.name,
         seconds=outcome.seconds,
         deadline=deadline,

@@ -100,7 +100,12 @@ def tables(
     """Return every table that has rows."""
     found: list[Table | None] = [_floors(journal) if with_floors else None]
     found += [workload_table(journal, name, title, systems) for name, title in workloads.items()]
-    found += [_overload(journal, workloads), _memory(journal), _trials(journal, systems), _failures(journal, systems)]
+    found += [
+        _overload(journal, systems, workloads),
+        _memory(journal),
+        _trials(journal, systems),
+        _failures(journal, systems),
+    ]
     return [one for one in found if one is not None and one.rows]
 
 
@@ -117,9 +122,10 @@ def _floors(journal: Journal) -> Table:
     return Table("What must hold", ("what", "found", "floor", "holds"), rows)
 
 
-def _overload(journal: Journal, workloads: dict[str, str]) -> Table:
+def _overload(journal: Journal, systems: dict[str, str], workloads: dict[str, str]) -> Table:
     rows = [
         [
+            systems.get(one["system"], one["system"]),
             workloads.get(one["workload"], one["workload"]),
             f"{one['peak']:,.0f}",
             f"{one['offered']:,.0f}",
@@ -133,7 +139,7 @@ def _overload(journal: Journal, workloads: dict[str, str]) -> Table:
         for one in journal.parts.get("overload", [])
     ]
     columns = (
-        "workload", "peak, requests/s", "offered", "goodput (of the peak)", "unloaded p99 ms", "accepted p50 / p99 ms",
+        "system", "workload", "peak, requests/s", "offered", "goodput (of the peak)", "unloaded p99 ms", "accepted p50 / p99 ms",
         "time to refuse, median / p99 ms", "refused / expired", "generator: share of the cores, late by (p99)",
     )  # fmt: skip
     return Table("Three times the capacity, open loop, callers wait three times the unloaded p99", columns, rows)
