@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of_package
 from typing import Any
 
 import grpc
@@ -41,12 +43,16 @@ class Telemetry:
     @classmethod
     def from_settings(cls, settings: ServiceSettings, service: str) -> Telemetry:
         """Return what the settings of a service ask for."""
-        return cls(
-            AccessLog(settings.access_log, settings.slow_call_seconds),
-            tracing=Tracing.from_settings(
-                settings.tracing_endpoint, service, sample_ratio=settings.tracing_sample_ratio
-            ),
+        version = software_version()
+        tracing = Tracing.from_settings(
+            settings.tracing_endpoint, service, sample_ratio=settings.tracing_sample_ratio, version=version
         )
+        access_log = AccessLog(settings.access_log, settings.slow_call_seconds)
+        telemetry = cls(access_log, metrics=Metrics(service, version), tracing=tracing)
+        telemetry.metrics.watch_usage(lambda: telemetry.usage.overflow)
+        if tracing is not None:
+            telemetry.metrics.watch_spans(tracing.outcomes)
+        return telemetry
 
     async def start(self, settings: ServiceSettings) -> None:
         """Open the metrics page and the usage file that the settings name.
@@ -104,3 +110,11 @@ class MethodRecorder:
             self._access_log.finished(self._method, code, seconds, context.request_id, reason, message)
         if context.span is not None:
             context.span.end(code.name)
+
+
+def software_version() -> str:
+    """Return the version of the installed distribution; empty when it runs from a bare checkout."""
+    try:
+        return version_of_package("marquee")
+    except PackageNotFoundError:
+        return ""

@@ -101,11 +101,10 @@ class Admission:
         """
         # Whoever had no others in front asked for what no load explains; others are not to suffer for that.
         if admitted.behind_others:
-            self._caution = (
-                min(_MOST_CAUTION, self._caution * _AFTER_A_MISS)
-                if missed
-                else max(_LEAST_CAUTION, self._caution * _AFTER_A_HIT)
-            )
+            if missed:
+                self._caution = min(_MOST_CAUTION, self._caution * _AFTER_A_MISS)
+            else:
+                self._caution = max(_LEAST_CAUTION, self._caution * _AFTER_A_HIT)
         self._requests -= 1
         self._backlog[admitted.priority] -= admitted.charge
         if self._requests == 0:

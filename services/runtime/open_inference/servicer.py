@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from inference import open_inference_pb2 as pb
@@ -12,6 +13,7 @@ from services.runtime.open_inference.inference import Inference, check_name
 from services.runtime.open_inference.model_config import model_config, model_metadata
 from services.runtime.open_inference.stream import answer_stream
 from services.runtime.open_inference.tensor_pipeline import TensorPipeline
+from services.runtime.repository.folders import RepositoryUnreadable
 from services.runtime.repository.repository import ModelRepository
 from services.runtime.repository.states import State, VersionState
 from services.runtime.request_context import CallContext
@@ -120,6 +122,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
     ) -> pb.RepositoryIndexResponse:
         """List the versions of the repository."""
         _check_repository(request.repository_name)
+        with contextlib.suppress(RepositoryUnreadable):  # then what was last known is listed
+            await self._models.refresh()
         return pb.RepositoryIndexResponse(
             models=[
                 pb.RepositoryIndexResponse.ModelIndex(
@@ -139,7 +143,7 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         """Load a model, or the version that a parameter names."""
         _check_repository(request.repository_name)
         check_name("model_name", request.model_name)
-        await self._models.load(request.model_name, _version_of(request.parameters))
+        await self._models.load(request.model_name, _version_of(request.parameters), field_name="model_name")
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(
@@ -148,7 +152,8 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         """Unload a model, or the version that a parameter names."""
         _check_repository(request.repository_name)
         check_name("model_name", request.model_name)
-        await self._models.unload(request.model_name, _version_of(request.parameters, "unload_dependents"))
+        version = _version_of(request.parameters, "unload_dependents")
+        await self._models.unload(request.model_name, version, field_name="model_name")
         return pb.RepositoryModelUnloadResponse()
 
 

@@ -144,7 +144,7 @@ class ModelRepository:
             record = self._record(name, version, field_name)
         raise _not_serving(record, version, field_name)
 
-    async def load(self, name: str, version: str = "") -> list[ServingModel]:
+    async def load(self, name: str, version: str = "", *, field_name: str = "name") -> list[ServingModel]:
         """Load a version, or those of the policy when empty, also when a person unloaded them before. Files that did
         not change since they were loaded are not loaded again. Returns what then serves of what was asked for.
 
@@ -157,10 +157,10 @@ class ModelRepository:
             await self.refresh()
         except RepositoryUnreadable as error:
             raise Unavailable("REPOSITORY_UNREADABLE", str(error)) from error
-        self._record(name, version, "version" if version else "name")
+        self._record(name, version, "version" if version else field_name)
         return await self._operations.share(("load", name, version), partial(self._load, name, version))
 
-    async def unload(self, name: str, version: str = "") -> None:
+    async def unload(self, name: str, version: str = "", *, field_name: str = "name") -> None:
         """Take a version, or the whole model when empty, out of service until a person loads it again. Requests in
         flight finish; when the last of them is answered, the memory goes back to the system.
 
@@ -169,12 +169,12 @@ class ModelRepository:
         """
         record = self._records.get(name)
         if record is None:
-            raise NotFound("name", "model", name[:100], self._known())
+            raise NotFound(field_name, "model", name[:100], self._known())
         async with record.lock:
             targets = [one for one in record.serving() if version in ("", one)]
             if not targets:
                 raise NotFound(
-                    "version" if version else "name",
+                    "version" if version else field_name,
                     "model",
                     (f"{name}/{version}" if version else name)[:100],
                     f"it is not loaded; loaded are: {', '.join(record.serving()) or 'none'}",

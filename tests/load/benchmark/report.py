@@ -139,8 +139,9 @@ def _overload(journal: Journal, systems: dict[str, str], workloads: dict[str, st
         for one in journal.parts.get("overload", [])
     ]
     columns = (
-        "system", "workload", "peak, requests/s", "offered", "goodput (of the peak)", "unloaded p99 ms", "accepted p50 / p99 ms",
-        "time to refuse, median / p99 ms", "refused / expired", "generator: share of the cores, late by (p99)",
+        "system", "workload", "peak, requests/s", "offered", "goodput (of the peak)", "unloaded p99 ms",
+        "accepted p50 / p99 ms", "time to refuse, median / p99 ms", "refused / expired",
+        "generator: share of the cores, late by (p99)",
     )  # fmt: skip
     return Table("Three times the capacity, open loop, callers wait three times the unloaded p99", columns, rows)
 

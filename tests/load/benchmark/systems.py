@@ -169,8 +169,8 @@ class MarqueeNative(Marquee):
     settings: ClassVar[Mapping[str, str]] = {**Marquee.settings, "FRONT": "native"}
 
     def answers(self, workload: Workload) -> bool:
-        """Where the transport is what costs, and one model for comparison."""
-        return workload.name in {"trivial", "forest", "minilm"}
+        """Where the transport is what costs."""
+        return workload.name in {"trivial", "forest"}
 
 
 class MarqueeWhole(Marquee):

@@ -32,13 +32,17 @@ def sqlite_revision(path: Path) -> str:
         connection.close()
 
 
-def upgrade_sqlite(path: Path) -> None:
+def upgrade_sqlite(path: Path, revision: str = HEAD) -> None:
     """Run the revisions that the database lacks, all in one transaction; nothing happens when it is up to
     date or newer.
 
     Processes that start together queue at the write lock; the later ones find the work done.
+
+    Args:
+        path: the database's file.
+        revision: where to stop.
     """
-    if sqlite_revision(path) >= HEAD:
+    if sqlite_revision(path) >= revision:
         return
     # Imported here: together they take a third of a second and 30 MB, which a store that is up to date never pays.
     import sqlalchemy  # noqa: PLC0415
@@ -59,7 +63,7 @@ def upgrade_sqlite(path: Path) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     with engine.begin() as connection:
-        _run_revisions(connection)
+        _run_revisions(connection, revision)
     engine.dispose()
 
 
@@ -96,11 +100,11 @@ async def upgrade_postgres(connect: Callable[[], Awaitable[Any]]) -> None:
     await engine.dispose()
 
 
-def _run_revisions(connection: sqlalchemy.Connection) -> None:
+def _run_revisions(connection: sqlalchemy.Connection, revision: str = HEAD) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

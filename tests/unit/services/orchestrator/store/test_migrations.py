@@ -11,7 +11,10 @@ from alembic.script import ScriptDirectory
 
 from services.orchestrator.store import migrations, open_store
 from services.orchestrator.store.migrations.upgrade import sqlite_revision, upgrade_sqlite
+from services.orchestrator.store.records import WriteCounts
+from services.orchestrator.store.sqlite.connection import prepare_file
 from services.runtime.sources import REPOSITORY_ROOT
+from tests.unit.services.orchestrator.builders import event
 
 FOLDER = Path(migrations.__file__).parent
 
@@ -107,3 +110,36 @@ def test_processes_that_start_together_all_succeed(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM events").fetchone() == (2,)
     connection.close()
+
+
+async def test_a_file_of_the_first_revision_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    prepare_file(path, 1.0)
+    upgrade_sqlite(path, "0001")
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            "INSERT INTO tenant_counters (tenant, catalog_sequence, item_count, event_sequence, event_count)"
+            " VALUES ('default', 3, 1, 2, 2)"
+        )
+        connection.execute(
+            "INSERT INTO items (tenant, item_id, change_sequence, update_time, maturity_age, release_year,"
+            " text_vector_stale, title, tags, picture_labels, description)"
+            " VALUES ('default', 'heat', 3, 5, 0, 1995, 1, 'Heat', '[]', '[]', '')"
+        )
+        connection.executemany(
+            "INSERT INTO events (tenant, sequence, event_id, user_id, item_id, kind, weight, event_time, receive_time)"
+            " VALUES ('default', ?, ?, 'ann', 'heat', 3, 1.0, ?, 7)",
+            [(1, "e1", 10), (2, "e2", 20)],
+        )
+    connection.close()
+    store = await open_store(f"sqlite:///{path}")
+    assert [one.event_id for one in await store.list_user_events("default", "ann", 9)] == ["e2", "e1"]
+    again = await store.write_events("default", [event("e1", item_id="other"), event("e3")])
+    assert again == WriteCounts(1, 1), "known, and of a content that nobody noted"
+    assert (await store.list_user_events("default", "ann", 9))[-1].sequence in {1, 3}
+    changes = await store.item_changes("default", 3, 10)
+    assert changes is not None
+    assert changes.items == ()
+    assert await store.item_changes("default", 0, 10) is None, "what was deleted before is not known"
+    await store.close()
