@@ -170,8 +170,9 @@ class Bench:
         )
 
     def _try_settings(self, peer: Peer, chosen: Sequence[Workload]) -> None:
-        peer.start(chosen)
         for workload in chosen:
+            # One workload at a time: with all models under all settings at once, Triton runs out of something.
+            peer.start([workload])
             for setting in peer.settings[workload.name]:
                 target = peer.target_with(workload, setting)
                 self._check_answer(target, workload)
@@ -179,6 +180,7 @@ class Bench:
                 answered = max(1, len(load.outcome.answered))
                 rate, used = answered / load.outcome.seconds, load.processor_seconds / answered * 1e6
                 self._journal.add(Trial(peer.name, workload.name, asdict(setting), setting.words(), rate, used))
+            peer.stop()
 
     def _offer(self, target: Target, workload: Workload, warmup: float, seconds: float, seed: int) -> Load:
         with tempfile.TemporaryDirectory(prefix="marquee-benchmark-") as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import time
@@ -14,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
+from services.runtime.server import NOTICE_SECONDS
 from tests.support.clients import health, outcome_of, reflected_services
 from tests.support.dummy_model import NAME, flip_byte, write_model
 from tests.support.processes import service_process
@@ -63,6 +65,7 @@ async def test_a_call_in_flight_survives_sigterm_and_new_calls_are_refused(model
             process.signal(signal.SIGTERM)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert not in_flight.done(), "health turned while the call was still running"
+            await asyncio.sleep(NOTICE_SECONDS + 0.2)  # those who watch have that long to go elsewhere
             refused = await outcome_of(stub.EmbedText(pb.EmbedTextRequest(texts=["alien"]), timeout=10))
             assert refused.code is grpc.StatusCode.UNAVAILABLE
             answered = await outcome_of(in_flight)
