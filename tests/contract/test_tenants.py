@@ -1,0 +1,374 @@
+"""No RPC of the orchestrator reads or changes another tenant's state, whatever ids, tokens and cursors it is given.
+
+The RPCs come from the descriptors: one without a case here fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
+from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
+from marquee.entertainment.v1 import route_service_pb2 as route_pb
+from marquee.entertainment.v1 import user_service_pb2 as user_pb
+from services.orchestrator.main import CONTRACTS, build
+from services.orchestrator.settings import OrchestratorSettings
+from tests.support.bundles import ITEMS, write_bundle
+from tests.support.clients import failure
+from tests.support.servers import running
+from tests.unit.services.orchestrator.recommend.model_services import ModelServices
+
+OURS, THEIRS = "studio-a", "studio-b"
+SECRET = "only-of-studio-a"
+NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
+
+
+@dataclass
+class Caller:
+    """Calls RPCs as one tenant.
+
+    Attributes:
+        known: tokens that were given to the tenant.
+    """
+
+    channel: grpc.aio.Channel
+    tenant: str
+    known: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self, method: str, *requests: Message) -> list[Any]:
+        """Return the replies to a call of "Service.Method"; raises `AioRpcError`."""
+        service, _, name = method.partition(".")
+        full = f"marquee.entertainment.v1.{service}"
+        found = descriptor_pool.Default().FindServiceByName(full).FindMethodByName(name)
+        options: dict[str, Any] = {
+            "request_serializer": lambda request: request.SerializeToString(),
+            "response_deserializer": message_factory.GetMessageClass(found.output_type).FromString,
+        }
+        path, metadata = f"/{full}/{name}", (("x-marquee-tenant", self.tenant),)
+        if found.server_streaming:
+            call: Any = self.channel.unary_stream(path, **options)
+            return [reply async for reply in call(requests[0], timeout=30, metadata=metadata)]
+        if found.client_streaming:
+            call = self.channel.stream_unary(path, **options)
+            return [await call(iter(requests), timeout=30, metadata=metadata)]
+        call = self.channel.unary_unary(path, **options)
+        return [await call(requests[0], timeout=30, metadata=metadata)]
+
+    async def one(self, method: str, request: Message) -> Any:
+        """Return the only reply."""
+        return (await self.ask(method, request))[0]
+
+    async def refused(self, method: str, *requests: Message) -> grpc.StatusCode:
+        """Return the code that a call is refused with."""
+        try:
+            replies = await self.ask(method, *requests)
+        except grpc.aio.AioRpcError as error:
+            return failure(error).code
+        raise AssertionError(f"{method} answered {replies}")
+
+
+async def _fill(caller: Caller, version: str) -> None:
+    """Give a tenant items, events, a serving bundle with one before it, a route, and lists with tokens."""
+    items = [catalog_pb.Item(item_id=item_id, title=f"{caller.tenant} {item_id}") for item_id in ITEMS]
+    await caller.ask("CatalogService.UpsertItems", catalog_pb.UpsertItemsRequest(items=items))
+    events = [_event(f"e{number}", item_id) for number, item_id in enumerate(ITEMS[:4])]
+    await caller.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=events))
+    for one in (f"{version}-old", version):
+        await caller.ask("BundleService.ActivateBundle", bundle_pb.ActivateBundleRequest(version=one))
+    arm = route_pb.RouteArm(name=f"arm-of-{caller.tenant}", version=version, weight=1)
+    route = route_pb.Route(task="recommend", arms=[arm])
+    await caller.ask("RouteService.SetRoute", route_pb.SetRouteRequest(route=route))
+    shown = await caller.one("RecommendationService.Recommend", _recommend())
+    assert shown.arm == arm.name
+    assert not shown.degraded
+    listed = await caller.one("CatalogService.ListItems", catalog_pb.ListItemsRequest(page_size=3))
+    history = await caller.one(
+        "EventService.ListUserEvents", event_pb.ListUserEventsRequest(user_id="ann", page_size=2)
+    )
+    caller.known = {
+        "page": shown.next_page_token,
+        "attribution": shown.items[0].attribution_token,
+        "attributed": shown.items[0].item_id,
+        "items": listed.next_page_token,
+        "events": history.next_page_token,
+    }
+    assert all(caller.known.values())
+
+
+def _event(event_id: str, item_id: str, **fields: Any) -> event_pb.Event:
+    event = event_pb.Event(event_id=event_id, user_id="ann", item_id=item_id, kind=event_pb.EVENT_KIND_LIKE, **fields)
+    event.event_time.FromSeconds(1_700_000_000)
+    return event
+
+
+def _recommend(**fields: Any) -> recommendation_pb.RecommendRequest:
+    return recommendation_pb.RecommendRequest(user_id="ann", page_size=2, **fields)
+
+
+@pytest.fixture
+async def tenants(tmp_path: Path) -> AsyncIterator[tuple[Caller, Caller]]:
+    """Two tenants with the same ids and different content; the first has an item more."""
+    services = ModelServices(tmp_path)
+    for tenant, version in ((OURS, "v1"), (THEIRS, "v2")):
+        write_bundle(services.bundles, version, tenant)
+        write_bundle(services.bundles, f"{version}-old", tenant)
+    await services.start()
+    patient = ("history_seconds", "slate_seconds", "candidate_seconds", "ranking_seconds")
+    options: dict[str, Any] = dict.fromkeys(patient, 20.0)
+    options |= {f"{family}_address": port.address for family, port in services._ports.items()}
+    settings = OrchestratorSettings(
+        port=0,
+        drain_seconds=0,
+        store_url=f"sqlite:///{tmp_path / 'store.sqlite'}",
+        tenant_from_metadata=True,
+        recommend_deadline_seconds=25.0,
+        **options,
+    )
+    async with running(await build(settings), settings) as server:
+        ours, theirs = Caller(server.channel, OURS), Caller(server.channel, THEIRS)
+        await _fill(ours, "v1")
+        await _fill(theirs, "v2")
+        secret = catalog_pb.Item(item_id=SECRET, title="Secret")
+        await ours.ask("CatalogService.UpsertItems", catalog_pb.UpsertItemsRequest(items=[secret]))
+        await ours.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[_event("secret", SECRET)]))
+        spy = [event_pb.Event(event_id="eve-1", user_id="eve", item_id=SECRET, kind=event_pb.EVENT_KIND_LIKE)]
+        await ours.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=spy))
+        yield ours, theirs
+    await services.close()
+
+
+async def _export(caller: Caller) -> list[bytes]:
+    """Return everything that a tenant has, as bytes."""
+    asked: Sequence[tuple[str, Message]] = [
+        ("CatalogService.ExportItems", catalog_pb.ExportItemsRequest()),
+        ("EventService.ExportEvents", event_pb.ExportEventsRequest()),
+        ("UserService.ExportUser", user_pb.ExportUserRequest(user_id="ann")),
+        ("UserService.ExportUser", user_pb.ExportUserRequest(user_id="eve")),
+        ("RouteService.ListRoutes", route_pb.ListRoutesRequest()),
+        ("BundleService.GetServingBundle", bundle_pb.GetServingBundleRequest()),
+    ]
+    return [
+        reply.SerializeToString(deterministic=True)
+        for method, request in asked
+        for reply in await caller.ask(method, request)
+    ]
+
+
+Case = Callable[[Caller, Caller], Awaitable[None]]
+CASES: dict[str, Case] = {}
+
+
+def case(method: str) -> Callable[[Case], Case]:
+    """Register what the second tenant tries with an RPC."""
+
+    def register(tried: Case) -> Case:
+        CASES[method] = tried
+        return tried
+
+    return register
+
+
+@case("CatalogService.UpsertItems")
+async def _(ours: Caller, theirs: Caller) -> None:
+    items = [catalog_pb.Item(item_id=ITEMS[0], title="Overwritten"), catalog_pb.Item(item_id=SECRET, title="Mine")]
+    answer = await theirs.one("CatalogService.UpsertItems", catalog_pb.UpsertItemsRequest(items=items))
+    assert (answer.created_count, answer.updated_count) == (1, 1)
+
+
+@case("CatalogService.UpdateItem")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = catalog_pb.UpdateItemRequest(
+        item=catalog_pb.Item(item_id=SECRET, title="Mine"), update_mask=FieldMask(paths=["title"])
+    )
+    assert await theirs.refused("CatalogService.UpdateItem", request) is NOT_FOUND
+
+
+@case("CatalogService.GetItem")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = catalog_pb.GetItemRequest(item_id=SECRET)
+    assert await theirs.refused("CatalogService.GetItem", request) is NOT_FOUND
+    same = await theirs.one("CatalogService.GetItem", catalog_pb.GetItemRequest(item_id=ITEMS[0]))
+    assert same.item.title.startswith(THEIRS)
+
+
+@case("CatalogService.ListItems")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = catalog_pb.ListItemsRequest(page_token=ours.known["items"])
+    assert await theirs.refused("CatalogService.ListItems", foreign) is INVALID
+    listed = await theirs.one("CatalogService.ListItems", catalog_pb.ListItemsRequest(page_size=1_000))
+    assert listed.total_count == len(ITEMS)
+    assert all(item.title.startswith(THEIRS) for item in listed.items)
+
+
+@case("CatalogService.DeleteItem")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = catalog_pb.DeleteItemRequest(item_id=SECRET)
+    assert await theirs.refused("CatalogService.DeleteItem", request) is NOT_FOUND
+    await theirs.ask("CatalogService.DeleteItem", catalog_pb.DeleteItemRequest(item_id=ITEMS[0]))
+
+
+@case("CatalogService.ExportItems")
+async def _(ours: Caller, theirs: Caller) -> None:
+    parts = await theirs.ask("CatalogService.ExportItems", catalog_pb.ExportItemsRequest())
+    assert {one.item.title.split()[0] for part in parts for one in part.items} == {THEIRS}
+
+
+@case("EventService.WriteEvents")
+async def _(ours: Caller, theirs: Caller) -> None:
+    taken = _event("new", ours.known["attributed"], attribution_token=ours.known["attribution"])
+    assert await theirs.refused("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[taken])) is INVALID
+    same = event_pb.WriteEventsRequest(events=[_event("secret", SECRET)])
+    answer = await theirs.one("EventService.WriteEvents", same)
+    assert (answer.written_count, answer.duplicate_count) == (1, 0)
+
+
+@case("EventService.StreamEvents")
+async def _(ours: Caller, theirs: Caller) -> None:
+    taken = _event("new", ours.known["attributed"], attribution_token=ours.known["attribution"])
+    assert await theirs.refused("EventService.StreamEvents", event_pb.StreamEventsRequest(events=[taken])) is INVALID
+    same = event_pb.StreamEventsRequest(events=[_event("secret", SECRET)])
+    assert (await theirs.one("EventService.StreamEvents", same)).written_count == 1
+
+
+@case("EventService.ListUserEvents")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = event_pb.ListUserEventsRequest(user_id="ann", page_token=ours.known["events"])
+    assert await theirs.refused("EventService.ListUserEvents", foreign) is INVALID
+    nobody = event_pb.ListUserEventsRequest(user_id="eve")
+    assert await theirs.refused("EventService.ListUserEvents", nobody) is NOT_FOUND
+
+
+@case("EventService.ExportEvents")
+async def _(ours: Caller, theirs: Caller) -> None:
+    parts = await theirs.ask("EventService.ExportEvents", event_pb.ExportEventsRequest())
+    assert SECRET not in {one.item_id for part in parts for one in part.events}
+
+
+@case("UserService.ExportUser")
+async def _(ours: Caller, theirs: Caller) -> None:
+    nobody = user_pb.ExportUserRequest(user_id="eve")
+    assert await theirs.refused("UserService.ExportUser", nobody) is NOT_FOUND
+    parts = await theirs.ask("UserService.ExportUser", user_pb.ExportUserRequest(user_id="ann"))
+    assert {one.arm for part in parts for one in part.lists} == {f"arm-of-{THEIRS}"}
+
+
+@case("UserService.EraseUser")
+async def _(ours: Caller, theirs: Caller) -> None:
+    assert (await theirs.one("UserService.EraseUser", user_pb.EraseUserRequest(user_id="eve"))).event_count == 0
+    assert (await theirs.one("UserService.EraseUser", user_pb.EraseUserRequest(user_id="ann"))).event_count == 4
+
+
+@case("RecommendationService.Recommend")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = _recommend(page_token=ours.known["page"])
+    assert await theirs.refused("RecommendationService.Recommend", foreign) is INVALID
+    shown = await theirs.one("RecommendationService.Recommend", _recommend(include_seen=True))
+    assert (shown.arm, shown.bundle_version) == (f"arm-of-{THEIRS}", "v2")
+    assert all(item.title.startswith(THEIRS) for item in shown.items)
+
+
+@case("RecommendationService.SimilarItems")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = recommendation_pb.SimilarItemsRequest(item_id=SECRET)
+    assert await theirs.refused("RecommendationService.SimilarItems", foreign) is NOT_FOUND
+    shown = await theirs.one(
+        "RecommendationService.SimilarItems", recommendation_pb.SimilarItemsRequest(item_id=ITEMS[0], page_size=100)
+    )
+    assert all(item.title.startswith(THEIRS) for item in shown.items)
+
+
+@case("BundleService.ActivateBundle")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = bundle_pb.ActivateBundleRequest(version="v1")
+    assert await theirs.refused("BundleService.ActivateBundle", foreign) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+@case("BundleService.RollbackBundle")
+async def _(ours: Caller, theirs: Caller) -> None:
+    answer = await theirs.one("BundleService.RollbackBundle", bundle_pb.RollbackBundleRequest())
+    assert answer.version == "v2-old"
+
+
+@case("BundleService.GetServingBundle")
+async def _(ours: Caller, theirs: Caller) -> None:
+    answer = await theirs.one("BundleService.GetServingBundle", bundle_pb.GetServingBundleRequest())
+    assert (answer.version, answer.catalog_count, answer.event_count) == ("v2", len(ITEMS), 4)
+
+
+@case("RouteService.SetRoute")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = route_pb.Route(task="recommend", arms=[route_pb.RouteArm(name="taken", version="v1", weight=1)])
+    request = route_pb.SetRouteRequest(route=foreign)
+    assert await theirs.refused("RouteService.SetRoute", request) is grpc.StatusCode.FAILED_PRECONDITION
+    request.route.arms[0].version = ""
+    await theirs.ask("RouteService.SetRoute", request)
+
+
+@case("RouteService.GetRoute")
+async def _(ours: Caller, theirs: Caller) -> None:
+    answer = await theirs.one("RouteService.GetRoute", route_pb.GetRouteRequest(task="recommend"))
+    assert [arm.name for arm in answer.route.arms] == [f"arm-of-{THEIRS}"]
+
+
+@case("RouteService.ListRoutes")
+async def _(ours: Caller, theirs: Caller) -> None:
+    answer = await theirs.one("RouteService.ListRoutes", route_pb.ListRoutesRequest())
+    assert [arm.name for route in answer.routes for arm in route.arms] == [f"arm-of-{THEIRS}"]
+
+
+@case("RouteService.DeleteRoute")
+async def _(ours: Caller, theirs: Caller) -> None:
+    await theirs.ask("RouteService.DeleteRoute", route_pb.DeleteRouteRequest(task="recommend"))
+
+
+def every_rpc() -> list[str]:
+    pool = descriptor_pool.Default()
+    return [
+        f"{contract.rpartition('.')[2]}.{method.name}"
+        for contract in CONTRACTS
+        for method in pool.FindServiceByName(contract).methods
+    ]
+
+
+def test_every_rpc_is_tried() -> None:
+    assert sorted(CASES) == sorted(every_rpc())
+
+
+async def test_no_rpc_reads_or_changes_what_is_another_tenants(tenants: tuple[Caller, Caller]) -> None:
+    ours, theirs = tenants
+    before = await _export(ours)
+    # What deletes comes last, so that the others still have something to mix up.
+    for method in sorted(CASES, key=lambda name: ("Delete" in name or "Erase" in name or "Rollback" in name, name)):
+        if method in {"CatalogService.UpsertItems", "EventService.WriteEvents", "EventService.StreamEvents"}:
+            continue
+        await CASES[method](ours, theirs)
+        assert await _export(ours) == before, method
+
+
+@pytest.mark.parametrize(
+    "method", ["CatalogService.UpsertItems", "EventService.WriteEvents", "EventService.StreamEvents"]
+)
+async def test_writing_the_same_ids_changes_nothing_of_another_tenant(
+    tenants: tuple[Caller, Caller], method: str
+) -> None:
+    ours, theirs = tenants
+    before = await _export(ours)
+    await CASES[method](ours, theirs)
+    assert await _export(ours) == before
+
+
+@pytest.mark.parametrize("tenant", ["Studio A", "../a", "x" * 65])
+async def test_a_malformed_tenant_is_refused(tenants: tuple[Caller, Caller], tenant: str) -> None:
+    stranger = Caller(tenants[0].channel, tenant)
+    assert await stranger.refused("CatalogService.GetItem", catalog_pb.GetItemRequest(item_id=SECRET)) is INVALID
