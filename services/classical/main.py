@@ -9,6 +9,7 @@ from services.classical.servicer import ClassicalServicer
 from services.classical.settings import ClassicalSettings
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
+from services.runtime.startup import read_settings
 
 CONTRACT = "marquee.classical.v1.ClassicalService"
 
@@ -26,5 +27,5 @@ def build(settings: ClassicalSettings) -> ServiceDefinition:
 
 
 if __name__ == "__main__":
-    chosen = ClassicalSettings()
+    chosen = read_settings(ClassicalSettings, "classical")
     run_service(lambda: build(chosen), chosen, "classical")

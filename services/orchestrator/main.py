@@ -37,7 +37,7 @@ from services.orchestrator.store.factory import UnsupportedStore, open_store
 from services.orchestrator.token_keys import token_keys
 from services.runtime.errors import ServiceError
 from services.runtime.server import ServiceDefinition, run_service
-from services.runtime.startup import CannotStart
+from services.runtime.startup import CannotStart, read_settings
 
 CONTRACTS = [
     f"marquee.entertainment.v1.{name}"
@@ -118,5 +118,5 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
 
 
 if __name__ == "__main__":
-    chosen = OrchestratorSettings()
+    chosen = read_settings(OrchestratorSettings, "orchestrator")
     run_service(lambda: build(chosen), chosen, "orchestrator")

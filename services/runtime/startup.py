@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
 
 class CannotStart(RuntimeError):
     """The service cannot start; the message says why and what to do."""
@@ -9,3 +17,18 @@ class CannotStart(RuntimeError):
 
 class AddressInUse(CannotStart):
     """The address cannot be listened on."""
+
+
+def read_settings(kind: type[SettingsT], service: str) -> SettingsT:
+    """Return the settings from the environment. Ends the process with status 1, and one line for each setting that is
+    wrong, when there is one; values are not repeated, they may be secret.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        lines = [
+            f"marquee {service}: {prefix}{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        sys.exit("\n".join(lines))

@@ -7,6 +7,7 @@ import grpc
 from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
+from services.runtime.startup import read_settings
 from services.text.servicer import PIPELINES, TextServicer
 from services.text.settings import TextSettings
 
@@ -25,5 +26,5 @@ def build(settings: TextSettings) -> ServiceDefinition:
 
 
 if __name__ == "__main__":
-    chosen = TextSettings()
+    chosen = read_settings(TextSettings, "text")
     run_service(lambda: build(chosen), chosen, "text")

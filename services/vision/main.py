@@ -7,6 +7,7 @@ import grpc
 from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, run_service
+from services.runtime.startup import read_settings
 from services.vision.pipelines.image_decoding import ImageLimits
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
 from services.vision.servicer import VisionServicer
@@ -30,5 +31,5 @@ def build(settings: VisionSettings) -> ServiceDefinition:
 
 
 if __name__ == "__main__":
-    chosen = VisionSettings()
+    chosen = read_settings(VisionSettings, "vision")
     run_service(lambda: build(chosen), chosen, "vision")

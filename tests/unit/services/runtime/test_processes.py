@@ -110,3 +110,13 @@ async def test_a_taken_port_ends_the_process_with_one_clear_line(models: Path) -
         f"marquee text: cannot listen on 127.0.0.1:{port}: the port is taken or the address is not this machine's"
     )
     assert not [line for line in process.lines if "Traceback" in line]
+
+
+@pytest.mark.parametrize("service", ["text", "orchestrator"])
+async def test_a_wrong_setting_ends_the_process_with_its_name_and_what_is_allowed(service: str) -> None:
+    async with service_process(service, port=70_000, drain_seconds="soon") as process:
+        assert await process.exit_code() == 1
+    assert len(process.lines) == 2
+    wrong = f"marquee {service}: MARQUEE_{service.upper()}"
+    assert process.lines[0] == f"{wrong}_PORT: Input should be less than or equal to 65535"
+    assert process.lines[1].startswith(f"{wrong}_DRAIN_SECONDS: Input should be a valid number")
