@@ -366,3 +366,27 @@ class TestStreams:
         call.cancel()
         await asyncio.wait_for(stopped.wait(), 10)
         assert await caller.alive()
+
+
+async def test_more_calls_than_the_limit_are_refused_with_advice_and_one_that_ends_makes_room(models: Path) -> None:
+    write_model(models)
+    service = DummyService(models, maximum_calls=2)
+    leave = asyncio.Event()
+
+    async def wait(request: pb.ClassifyTextRequest) -> pb.ClassifyTextResponse:
+        await leave.wait()
+        return pb.ClassifyTextResponse()
+
+    async with service.running() as server:
+        service.servicer.script = wait
+        caller = Caller(service.servicer, server.channel)
+        inside = [asyncio.create_task(caller.scripted()) for _ in range(2)]
+        while server.server.telemetry.metrics.in_flight is None or server.server.telemetry.metrics.in_flight() < 2:
+            await asyncio.sleep(0.01)
+        refused = await caller.scripted()
+        assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+        assert refused.retry_seconds
+        assert await health(server.channel) == "SERVING", "health is answered beside the limit"
+        leave.set()
+        assert {one.code for one in await asyncio.gather(*inside)} == {grpc.StatusCode.OK}
+        assert (await caller.scripted()).code is grpc.StatusCode.OK
