@@ -43,7 +43,7 @@ def item_of(row: Mapping[str, Any]) -> Item:
             continue
         try:
             _read(item, name, value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"{name} {str(value)[:60]!r} {_expected(name)}") from error
     return item
 
@@ -67,6 +67,8 @@ def _read(item: Item, name: str, value: Any) -> None:
     elif name in LISTS:
         entries = value.split(SEPARATOR) if isinstance(value, str) else list(value)
         target = item.tags if name == "tags" else getattr(item.availability, name)
+        if not all(isinstance(entry, str) for entry in entries):
+            raise ValueError("an entry is no string")
         target.extend(entry.strip() for entry in entries)
     else:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,7 @@ def import_file(
 ) -> None:
     """Create or replace items from a file. Can be cut off and called again; refused rows are reported."""
     rows = READERS[format_of(file, form)](file)
+    first = list(itertools.islice(rows, 1))  # a wrong header ends the command before anything is written
     report = file.with_name(file.name + ".refused.jsonl")
     progress = ImportProgress(file, target or command_settings().target)
     mode = "a" if progress.rows else "w"
@@ -68,7 +70,7 @@ def import_file(
         if progress.rows:
             output.print(f"[dim]going on behind row {progress.rows:,}[/]")
         done = CatalogImport(client, progress, refused, work)
-        done.run(rows)
+        done.run(itertools.chain(first, rows))
         later = "; some vectors follow when the model services answer" if done.degraded else ""
         work.note = f"{done.created:,} new, {done.updated:,} replaced, {done.refused:,} refused{later}"
     progress.over()
@@ -90,7 +92,14 @@ def export(
     """Write the whole catalogue into a file that `import` takes."""
     write = WRITERS[format_of(file, form)]
     with connected(target) as client, stage("Items") as work:
-        work.note = f"{write(file, client.list_items(page_size=1_000)):,} to {file}"
+        # What was exported before is replaced by a whole file or not at all.
+        draft = file.with_name(file.name + ".new")
+        try:
+            count = write(draft, client.list_items(page_size=1_000))
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+        work.note = f"{count:,} to {file}"
 
 
 @app.command()

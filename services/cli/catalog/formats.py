@@ -89,7 +89,7 @@ def _read_parquet(file: Path) -> Rows:
             for row in batch.to_pylist():
                 number += 1
                 yield _row(number, row)
-    except (arrow.ArrowInvalid, OSError) as error:
+    except (arrow.ArrowInvalid, OSError, ValueError, OverflowError) as error:
         yield Refusal(number + 1, f"cannot be read, nor what follows: {error}")
 
 
@@ -128,6 +128,11 @@ def _write_csv(file: Path, items: Iterable[Item]) -> int:
         writer.writerow(COLUMNS)
         for item in items:
             row = row_of(item)
+            if any(SEPARATOR in entry for name in LISTS for entry in row[name]):
+                raise CommandFailed(
+                    f"item {item.item_id!r} has a {SEPARATOR!r} in a list, which CSV cannot keep",
+                    "Export as .jsonl or .parquet.",
+                )
             cells = {name: SEPARATOR.join(row[name]) for name in LISTS}
             cells |= {name: row[name].isoformat() if row[name] else "" for name in TIMES}
             writer.writerow([(row | cells)[name] for name in COLUMNS])

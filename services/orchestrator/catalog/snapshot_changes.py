@@ -19,6 +19,8 @@ def apply_changes(snapshot: CatalogSnapshot, changes: ItemChanges) -> CatalogSna
     """Return the snapshot that the changes lead to; None when it must be built anew, because vectors came from another
     model. What did not change is shared or copied as columns; statistics of new items are zero until they are read.
     """
+    if not len(snapshot):
+        return None
     items = sorted(changes.items, key=lambda item: item.item_id.encode())
     new = build_snapshot(changes.sequence, items, [])
     gone = {*new.item_ids, *changes.deleted_item_ids}

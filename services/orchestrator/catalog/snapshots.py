@@ -116,7 +116,12 @@ class CatalogSnapshots:
         changes = await self._store.item_changes(tenant, held.snapshot.sequence, _MOST_CHANGES)
         if changes is None:
             return None
-        snapshot = await asyncio.to_thread(apply_changes, held.snapshot, changes)
+        try:
+            snapshot = await asyncio.to_thread(apply_changes, held.snapshot, changes)
+        except Exception:
+            # A list must not wait for somebody to find out why: reading everything is always right.
+            _logger.exception("changes of the catalogue could not be taken in; all of it is read", tenant=tenant)
+            return None
         return None if snapshot is None else _Held(snapshot, held.statistics_time)
 
     async def _whole(self, tenant: str) -> _Held:

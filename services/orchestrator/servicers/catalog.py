@@ -24,7 +24,7 @@ from services.orchestrator.catalog.item_updates import changed, checked_paths
 from services.orchestrator.catalog.parts import in_parts
 from services.orchestrator.store import Store
 from services.orchestrator.store.page_tokens import decode_page_token, encode_page_token
-from services.orchestrator.store.records import ItemRecord, ItemVector
+from services.orchestrator.store.records import ItemRecord, ItemVector, ItemWrite
 from services.runtime.errors import FieldViolation, InvalidRequest, NotFound
 from services.runtime.request_context import CallContext, current_request
 from services.runtime.validation import Violations
@@ -81,7 +81,7 @@ class CatalogServicer(CatalogServiceServicer):
             before = item_message(stored)
             write = checked_item(changed(before, request.item, paths))
             same_text = (write.title, write.description, write.tags) == (stored.title, stored.description, stored.tags)
-            enriched = await enrich(self._models, [write], _budget(), with_texts=not same_text)
+            enriched = await self._enrich_one(write, with_texts=not same_text)
             start = time.monotonic()
             if await self._store.replace_item(tenant, enriched.items[0], expected_revision=stored.revision):
                 break
@@ -126,6 +126,15 @@ class CatalogServicer(CatalogServiceServicer):
         if not await self._store.delete_item(current_request().tenant, request.item_id):
             raise NotFound("item_id", "item", request.item_id)
         return pb.DeleteItemResponse()
+
+    async def _enrich_one(self, write: ItemWrite, *, with_texts: bool) -> Enriched:
+        try:
+            return await enrich(self._models, [write], _budget(), with_texts=with_texts)
+        except InvalidRequest as error:
+            named = [
+                FieldViolation(one.field.replace("items[0].", "item."), one.description) for one in error.violations
+            ]
+            raise InvalidRequest(named, error.reason) from error
 
     async def _enrich_valid(self, items: Sequence[pb.Item]) -> tuple[Enriched, list[pb.RefusedItem]]:
         """Describe the items that are good; those whose picture is refused are reported with the bad."""

@@ -144,3 +144,26 @@ def test_single_fields_are_changed(run: Run, target: str) -> None:
     assert json.loads(run("catalog", "get", "f1").output)["availability"]["end_time"] == "2030-01-01T00:00:00Z"
     assert run("catalog", "update", "f1", "--set", "colour=red").exit_code == 2
     assert run("catalog", "update", "f9", "--set", "title=x").exit_code == 1
+
+
+def test_what_csv_cannot_keep_is_said_and_the_old_export_stays(run: Run, target: str, tmp_path: Path) -> None:
+    file = tmp_path / "films.csv"
+    with MarqueeClient(target) as client:
+        client.upsert_items([Item(item_id="f1", title="Old", tags=["a"])])
+        assert run("catalog", "export", str(file)).exit_code == 0
+        before = file.read_bytes()
+        client.upsert_items([Item(item_id="f1", title="Old", tags=["a|b"])])
+    result = run("catalog", "export", str(file))
+    assert result.exit_code == 1
+    assert "cannot keep" in " ".join(result.output.split())
+    assert file.read_bytes() == before
+    assert list(tmp_path.glob("*.new")) == []
+
+
+def test_parquet_with_holes_in_lists_is_refused_by_row(run: Run, target: str, tmp_path: Path) -> None:
+    file = tmp_path / "films.parquet"
+    rows = {"item_id": ["f1", "f2"], "title": ["One", "Two"], "tags": [["a", None], ["b"]]}
+    parquet.write_table(pyarrow.table(rows), file)
+    assert run("catalog", "import", str(file)).exit_code == 1
+    assert refused(file) == [(1, "tags ['a', None] cannot be read")]
+    assert list(items(target)) == ["f2"]

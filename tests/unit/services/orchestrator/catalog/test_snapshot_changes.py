@@ -10,6 +10,7 @@ import numpy
 
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, VectorColumn, build_snapshot
 from services.orchestrator.catalog.snapshot_changes import apply_changes
+from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.store import Store
 from services.orchestrator.store.records import Availability, ItemRecord, ItemWrite
 from tests.unit.services.orchestrator.builders import item, vector
@@ -83,6 +84,21 @@ async def test_vectors_of_another_model_ask_for_a_new_snapshot(store: Store) -> 
     changes = await store.item_changes(TENANT, snapshot.sequence, 10)
     assert changes is not None
     assert apply_changes(snapshot, changes) is None
+
+
+async def test_a_catalogue_may_be_emptied_and_filled_again(store: Store) -> None:
+    snapshots = CatalogSnapshots(store)
+    await store.upsert_items(TENANT, [item("a", text_vector=vector(1, 2))])
+
+    async def newest() -> CatalogSnapshot:
+        return await snapshots.get(TENANT, (await store.catalog_state(TENANT)).sequence)
+
+    assert len(await newest()) == 1
+    await store.delete_item(TENANT, "a")
+    assert len(await newest()) == 0
+    await store.upsert_items(TENANT, [item("b", text_vector=vector(3, 4))])
+    assert_same(await newest(), await whole(store))
+    await snapshots.close()
 
 
 async def test_availability_is_a_mask(store: Store) -> None:

@@ -351,6 +351,8 @@ class TestUpdateItem:
     async def test_what_would_be_invalid_is_refused(self, catalog: CatalogServiceAsyncStub) -> None:
         refused = await update(catalog, pb.Item(item_id="a"), "title")
         assert "item.title" in refused.violations
+        broken = await update(catalog, pb.Item(item_id="a", picture=PNG + b"broken"), "picture")
+        assert list(broken.violations) == ["item.picture"]
         assert (await update(catalog, pb.Item(item_id="z"), "tags")).code is grpc.StatusCode.NOT_FOUND
 
 
