@@ -55,8 +55,7 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
-    # A replica that hangs or vanished without closing its connection is noticed while calls wait for it, soon enough
-    # to repeat them elsewhere before their deadline. A healthy one answers pings however busy its handlers are.
-    ("grpc.keepalive_time_ms", 500),
-    ("grpc.keepalive_timeout_ms", 800),
+    # A peer that vanished without closing its connection is noticed.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
 ]
