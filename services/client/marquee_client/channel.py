@@ -55,7 +55,11 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
-    # A peer that vanished without closing its connection is noticed.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A replica that stands still, or vanished without closing its connection, is noticed early enough for its calls to
+    # be retried on another one within two seconds.
+    ("grpc.keepalive_time_ms", 1_000),
+    ("grpc.keepalive_timeout_ms", 700),
+    # Of every ping: while one is out, no other is sent, and those that measure the bandwidth would wait for a minute.
+    ("grpc.http2.ping_timeout_ms", 700),
+    ("grpc.http2.max_pings_without_data", 0),
 ]

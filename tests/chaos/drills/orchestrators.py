@@ -68,7 +68,6 @@ REPLICATED_DRILLS = [
         frozen,
         "SIGSTOP of one of two orchestrators for 3 s",
         needs=_REPLICATED,
-        takes_orchestrator=True,
     ),
     Drill(
         "one of two orchestrators killed",

@@ -40,6 +40,10 @@ class _Job:
         self._error: Exception | None = None
 
     def run(self, connection: sqlite3.Connection) -> None:
+        """Do the work; its failure is the caller's to undo."""
+        self._result, self._error = self.work(connection), None
+
+    def run_apart(self, connection: sqlite3.Connection) -> None:
         """Do the work inside a savepoint, so that its failure undoes nothing else."""
         self._result, self._error = None, None
         connection.execute("SAVEPOINT job")
@@ -74,9 +78,10 @@ class _Job:
 class GroupCommitWriter:
     """Runs work on one connection, many pieces a transaction.
 
-    Work may run more than once: when a transaction is lost, each piece of it runs again in a transaction of
-        its own, so that
-    only the piece that cannot be stored fails.
+    Work may run more than once. A piece that fails undoes the transaction, whose pieces then run again, each inside a
+    savepoint: those cost a copy of every page that they touch, too much for the many times when nothing fails. When
+    the transaction is lost again (the disk is full), each piece runs in one of its own, so that only the piece that
+    cannot be stored fails.
 
     Attributes:
         write_count: pieces of work that were acknowledged or refused.
@@ -152,29 +157,30 @@ class GroupCommitWriter:
                 except queue.Empty:
                     job = None
             self._connection.execute("COMMIT")
+        except Exception:
+            self._roll_back()
+            self._again(jobs)
+            return ended
+        self.commit_count += 1
+        self._finish(jobs)
+        return ended
+
+    def _again(self, jobs: list[_Job]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                job.run_apart(self._connection)
+            self._connection.execute("COMMIT")
         except Exception as error:
             self._roll_back()
             if len(jobs) == 1:
                 self._finish(jobs, error)
             else:
                 for lost in jobs:
-                    self._alone(lost)
-            return ended
-        self.commit_count += 1
-        self._finish(jobs)
-        return ended
-
-    def _alone(self, job: _Job) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            job.run(self._connection)
-            self._connection.execute("COMMIT")
-        except Exception as error:
-            self._roll_back()
-            self._finish([job], error)
+                    self._again([lost])
             return
         self.commit_count += 1
-        self._finish([job])
+        self._finish(jobs)
 
     def _refuse_all(self, first: _Job, error: Exception) -> None:
         """The transaction could not begin: everything that waits fails now instead of waiting out the lock

