@@ -15,7 +15,6 @@ from services.orchestrator.recommend.serving_bundle import ServingBundle
 from services.orchestrator.store import Store
 from services.runtime.errors import ServiceError
 from services.runtime.logs import get_logger
-from services.runtime.validation import DEFAULT_TENANT
 
 _logger = get_logger(__name__)
 _LIST_SECONDS = 1.0
@@ -48,7 +47,6 @@ class BundleKeeper:
         self._check_seconds = check_seconds
         self._load_seconds = load_seconds
         self._known: dict[tuple[str, str], ServingBundle] = {}
-        self._tenants = {DEFAULT_TENANT}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,7 +54,6 @@ class BundleKeeper:
         """Return what is known of a bundle; None asks the background task to find out soon."""
         bundle = self._known.get((tenant, version))
         if bundle is None and version:
-            self._tenants.add(tenant)
             self._wake.set()
         return bundle
 
@@ -82,7 +79,7 @@ class BundleKeeper:
 
     async def check(self) -> None:
         """Load the serving bundle of every tenant, and those that it routes to, wherever they are missing."""
-        for tenant in sorted(self._tenants):
+        for tenant in await self._store.bundle_tenants():
             pointer, routes = await asyncio.gather(self._store.bundle_pointer(tenant), self._store.list_routes(tenant))
             for version in sorted(({pointer.version} | routed_bundles(routes)) - {""}):
                 outcomes = await asyncio.gather(*(self._ensure(family, tenant, version) for family in FAMILIES))

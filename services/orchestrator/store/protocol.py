@@ -187,6 +187,10 @@ class Store(Protocol):
         """Return which bundle serves."""
         ...
 
+    async def bundle_tenants(self) -> list[str]:
+        """Return the tenants that a bundle serves, or that have routes, sorted."""
+        ...
+
     async def set_bundle(self, tenant: str, version: str, *, expected: str) -> BundlePointer:
         """Make `version` serve, provided `expected` serves now (empty for none); the one that served becomes
         the previous one.

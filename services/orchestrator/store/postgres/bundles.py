@@ -18,6 +18,12 @@ async def pointer(connection: Connection, tenant: str) -> BundlePointer:
     return BundlePointer(*row) if row else BundlePointer()
 
 
+async def tenants(connection: Connection) -> list[str]:
+    """Read the tenants that a bundle serves or that have routes."""
+    rows = await connection.fetch("SELECT tenant FROM bundle_pointers UNION SELECT tenant FROM routes ORDER BY tenant")
+    return [tenant for (tenant,) in rows]
+
+
 async def activate(connection: Connection, tenant: str, version: str, expected: str) -> BundlePointer:
     """Make a bundle serve if `expected` serves now; part of a write."""
     now = (await counters.lock(connection, tenant)).now

@@ -226,6 +226,9 @@ class PostgresStore:
     async def bundle_pointer(self, tenant: str) -> BundlePointer:
         return await self._reads.run(lambda read: bundles.pointer(read, tenant))
 
+    async def bundle_tenants(self) -> list[str]:
+        return await self._reads.run(bundles.tenants)
+
     async def set_bundle(self, tenant: str, version: str, *, expected: str) -> BundlePointer:
         return await self._transactions.run(lambda write: bundles.activate(write, tenant, version, expected))
 

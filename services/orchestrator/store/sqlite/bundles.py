@@ -18,6 +18,12 @@ def pointer(connection: sqlite3.Connection, tenant: str) -> BundlePointer:
     return BundlePointer(*row) if row else BundlePointer()
 
 
+def tenants(connection: sqlite3.Connection) -> list[str]:
+    """Read the tenants that a bundle serves or that have routes."""
+    rows = connection.execute("SELECT tenant FROM bundle_pointers UNION SELECT tenant FROM routes ORDER BY tenant")
+    return [tenant for (tenant,) in rows]
+
+
 def activate(connection: sqlite3.Connection, tenant: str, version: str, expected: str, now: int) -> BundlePointer:
     """Make a bundle serve if `expected` serves now; part of a write."""
     current = _expect(connection, tenant, expected)

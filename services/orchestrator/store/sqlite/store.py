@@ -222,6 +222,9 @@ class SqliteStore:
     async def bundle_pointer(self, tenant: str) -> BundlePointer:
         return await self.readers.read(lambda connection: bundles.pointer(connection, tenant))
 
+    async def bundle_tenants(self) -> list[str]:
+        return await self.readers.read(bundles.tenants)
+
     async def set_bundle(self, tenant: str, version: str, *, expected: str) -> BundlePointer:
         return await self.writer.write(
             lambda connection: bundles.activate(connection, tenant, version, expected, _now())

@@ -25,6 +25,9 @@ class BreaksOnce:
         self._store = store
         self.calls = 0
 
+    async def bundle_tenants(self) -> list[str]:
+        return await self._store.bundle_tenants()
+
     async def bundle_pointer(self, tenant: str) -> BundlePointer:
         self.calls += 1
         if self.calls == 1:
@@ -181,6 +184,17 @@ async def test_bundles_of_routes_are_loaded_where_they_are_missing(
     await store.set_route(TENANT, Route("recommend", 1, (RouteArm("new", "", "v2", 1),)))
     await keeper.check()
     assert await services.loaded("classical") == {"v1", "v2"}
+
+
+async def test_bundles_of_other_tenants_are_loaded_before_anybody_asks(
+    store: Store, keeper: BundleKeeper, services: ModelServices
+) -> None:
+    """As after a restart of the orchestrator, or on a second replica."""
+    write_bundle(services.bundles, "v1", "studio")
+    await services.start("classical")
+    await store.set_bundle("studio", "v1", expected="")
+    await keeper.check()
+    assert keeper.serving("studio", "v1") is not None
 
 
 async def test_unloading_minds_neither_other_tenants_nor_missing_services(

@@ -17,6 +17,8 @@ from services.orchestrator.store.records import (
     EventTotals,
     ItemStatistics,
     PictureUpdate,
+    Route,
+    RouteArm,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -318,6 +320,15 @@ class TestBundles:
         assert (second.version, second.previous_version) == ("v2", "v1")
         assert second.change_time >= first.change_time > 0
         assert await store.bundle_pointer(TENANT) == second
+
+    async def test_tenants_with_bundles_or_routes_are_known(self, store: Store) -> None:
+        assert await store.bundle_tenants() == []
+        await store.set_bundle("studio", "v1", expected="")
+        await store.set_bundle("arcade", "v1", expected="")
+        await store.set_route("arcade", Route("recommend", 1, (RouteArm("new", "", "v2", 1),)))
+        await store.set_route("lounge", Route("recommend", 1, (RouteArm("new", "", "v2", 1),)))
+        await store.write_events("silent", [event("e1")])
+        assert await store.bundle_tenants() == ["arcade", "lounge", "studio"]
 
     async def test_activating_the_serving_one_changes_nothing(self, store: Store) -> None:
         await store.set_bundle(TENANT, "v1", expected="")
