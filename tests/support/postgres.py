@@ -37,6 +37,14 @@ def _which(name: str) -> Path | None:
     return Path(found).resolve() if found else None
 
 
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process still holds anything; one that only waits for its parent to take note does not."""
+    try:
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
 class PostgresServer:
     """One server that can be stopped, killed and started again; its databases live in a folder below /tmp.
 
@@ -106,11 +114,18 @@ class PostgresServer:
         self.start()
 
     def kill(self) -> None:
-        """Kill all its processes with SIGKILL, as a machine does that loses its power, except that the kernel lives."""
+        """Kill all its processes with SIGKILL, as a machine does that loses its power, except that the kernel lives.
+
+        Returns when they are gone: until then its port may still take connections.
+        """
         main = psutil.Process(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
-        for process in [main, *main.children(recursive=True)]:
+        processes = [main, *main.children(recursive=True)]
+        for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        end = time.monotonic() + _START_SECONDS
+        while any(map(_lives, processes)) and time.monotonic() < end:
+            time.sleep(0.02)
 
     @contextlib.contextmanager
     def small_disk(self, megabytes: int) -> Iterator[Path]:
