@@ -20,6 +20,10 @@ Count = Annotated[int, typer.Option("--count", "-n", help="Titles wanted, at mos
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only titles with this tag; may be given again.")]
 ExcludedTags = Annotated[list[str] | None, typer.Option("--exclude-tag", help="No titles with this tag.")]
 MaximumAge = Annotated[int | None, typer.Option("--max-age", help="Only titles suitable for this age in years.")]
+Filter = Annotated[
+    str,
+    typer.Option("--filter", help="Only titles that pass this expression; see docs/filters.md.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON, for programs.")]
 Explain = Annotated[bool, typer.Option(help="Say why each title is there.")]
 Steps = Annotated[bool, typer.Option(help="Say which service did what, and how long it took.")]
@@ -30,6 +34,8 @@ RECOMMEND_EXAMPLES = """
   marquee recommend 196                              [dim]# ten titles for user 196[/]
 
   marquee recommend 196 --tag Comedy --exclude-tag Romance -n 5
+
+  marquee recommend 196 --filter '"Drama" in tags && release_year >= 1990'
 
   marquee recommend 196 --diversity 0.6              [dim]# fewer titles that resemble each other[/]
 
@@ -50,6 +56,7 @@ def recommend(
     tag: Tags = None,
     exclude_tag: ExcludedTags = None,
     max_age: MaximumAge = None,
+    filter_: Filter = "",
     diversity: Annotated[
         float | None, typer.Option(help="0 keeps the ranker's order; towards 1, titles resemble each other less.")
     ] = None,
@@ -65,6 +72,7 @@ def recommend(
         required_tags=tag or [],
         excluded_tags=exclude_tag or [],
         maximum_maturity_age=max_age,
+        filter=filter_,
         diversity=diversity,
         include_seen=include_seen,
         reason_count=None if explain else 0,
@@ -84,6 +92,7 @@ def similar(
     tag: Tags = None,
     exclude_tag: ExcludedTags = None,
     max_age: MaximumAge = None,
+    filter_: Filter = "",
     explain: Explain = True,
     steps: Steps = True,
     as_json: AsJson = False,
@@ -99,6 +108,7 @@ def similar(
             required_tags=tag or [],
             excluded_tags=exclude_tag or [],
             maximum_maturity_age=max_age,
+            filter=filter_,
         )
         milliseconds = (time.perf_counter() - start) * 1000
     show_list(f"Like {title}", response, milliseconds, explain=explain, steps=steps, as_json=as_json)

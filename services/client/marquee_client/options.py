@@ -28,6 +28,8 @@ class ListOptions(TypedDict, total=False):
     """Region of the user, for example "DE" or "US-CA"; items that are not available there are left out."""
     entitlements: Iterable[str]
     """What the user holds; items that need something else are left out."""
+    filter: str
+    """Only items that pass this expression in the Common Expression Language."""
 
 
 class RecommendOptions(ListOptions, total=False):

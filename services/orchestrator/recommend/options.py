@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.item_checks import REGION
+from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
+from services.orchestrator.recommend.filters import CompiledFilter, FilterInvalid, compile_filter
 from services.runtime.validation import Violations
 
 DEFAULT_PAGE = 10
@@ -28,6 +30,20 @@ class ItemFilter:
     maximum_maturity_age: int | None = None
     region: str = ""
     entitlements: tuple[str, ...] = ()
+    expression: CompiledFilter | None = None
+
+    def mask(self, snapshot: CatalogSnapshot) -> Mask:
+        """Return bool[N], the items of a catalogue that pass."""
+        allowed = snapshot.mask(
+            self.required_tags,
+            self.excluded_tags,
+            self.maximum_maturity_age,
+            region=self.region,
+            entitlements=self.entitlements,
+        )
+        if self.expression is not None:
+            allowed &= self.expression.mask(snapshot)
+        return allowed
 
 
 @dataclass(frozen=True)
@@ -105,12 +121,19 @@ def _read_filter(check: Violations, request: pb.RecommendRequest | pb.SimilarIte
     if request.region and not REGION.fullmatch(request.region):
         check.add("region", 'is no ISO 3166 code of 2 letters with an optional subdivision, such as "DE" or "US-CA"')
     _check_tags(check, "entitlements", request.entitlements)
+    expression = None
+    if request.filter:
+        try:
+            expression = compile_filter(request.filter)
+        except FilterInvalid as error:
+            check.add("filter", f"cannot be used: {error}")
     return ItemFilter(
         tuple(request.required_tags),
         tuple(request.excluded_tags),
         age,
         request.region.upper(),
         tuple(request.entitlements),
+        expression,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy
 
-from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK
+from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK, STEP_OUTCOME_OK
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
 from services.orchestrator.mesh import Mesh
@@ -80,6 +80,8 @@ class Recommender:
         with steps.measure("filter") as report:
             snapshot = await self.reader.snapshot(tenant, state.catalog_sequence, report, budget)
             allowed = _allowed(snapshot, state, options)
+            if not allowed.any() and report.outcome == STEP_OUTCOME_OK:
+                report.detail = _why_nothing(snapshot, options)
         bundle, arm = self._bundle(tenant, state, options.user_id, steps)
         request = SourceInput(
             tenant=tenant,
@@ -216,19 +218,23 @@ class Recommender:
 
 def _allowed(snapshot: CatalogSnapshot, state: RecommendationState, options: RecommendOptions) -> Mask:
     """Return bool[N]: passes the filter, is not excluded by the request, and was not seen unless that is asked for."""
-    chosen = options.filter
-    allowed = snapshot.mask(
-        chosen.required_tags,
-        chosen.excluded_tags,
-        chosen.maximum_maturity_age,
-        region=chosen.region,
-        entitlements=chosen.entitlements,
-    )
+    allowed = options.filter.mask(snapshot)
     hidden = options.excluded_item_ids if options.include_seen else options.excluded_item_ids | state.seen_item_ids
     rows = [snapshot.rows[item_id] for item_id in hidden if item_id in snapshot.rows]
     if rows:
         allowed[numpy.array(rows)] = False
     return allowed
+
+
+def _why_nothing(snapshot: CatalogSnapshot, options: RecommendOptions) -> str:
+    """Say what leaves no item: the request's filters, or what was excluded or seen besides."""
+    if not len(snapshot):
+        return "the catalogue is empty"
+    if options.filter.expression is not None and not options.filter.expression.mask(snapshot).any():
+        return "no item passes the filter expression; a field or a tag may be spelled differently (tags mind the case)"
+    if not options.filter.mask(snapshot).any():
+        return "no item passes the filters together"
+    return "every item that passes the filters was seen or is excluded"
 
 
 def _sources(item: ScoredItem | FreshItem, candidates: Candidates) -> tuple[str, ...]:

@@ -55,14 +55,7 @@ class SimilarItems:
         row = snapshot.rows.get(options.item_id)
         if row is None:
             raise NotFound("item_id", "item", options.item_id, "it is not in the catalogue")
-        chosen = options.filter
-        allowed = snapshot.mask(
-            chosen.required_tags,
-            chosen.excluded_tags,
-            chosen.maximum_maturity_age,
-            region=chosen.region,
-            entitlements=chosen.entitlements,
-        )
+        allowed = options.filter.mask(snapshot)
         allowed[row] = False
         request = SourceInput(
             tenant=tenant,

@@ -72,6 +72,7 @@ class RecommendRequest(_message.Message):
     SURFACE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """User the list is for; 1 to 128 characters."""
     page_size: _builtins.int
@@ -96,6 +97,10 @@ class RecommendRequest(_message.Message):
     region: _builtins.str
     """Region of the user as an ISO 3166 code of 2 letters, optionally with a subdivision ("US-CA"). Items that are not available there are left
     out. Empty leaves out every item that is limited to regions.
+    """
+    filter: _builtins.str
+    """Only items that pass this expression in the Common Expression Language, for example `"Drama" in tags && release_year >= 1990`; at most
+    2,000 characters. An invalid one is INVALID_ARGUMENT with line and column. Fields: item_id, title, tags, maturity_age, release_year.
     """
     @_builtins.property
     def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -130,10 +135,11 @@ class RecommendRequest(_message.Message):
         surface: _builtins.str = ...,
         region: _builtins.str = ...,
         entitlements: _abc.Iterable[_builtins.str] | None = ...,
+        filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "maximum_maturity_age", b"maximum_maturity_age", "reason_count", b"reason_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "filter", b"filter", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
@@ -311,6 +317,7 @@ class SimilarItemsRequest(_message.Message):
     MAXIMUM_MATURITY_AGE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Item to start from; required."""
     page_size: _builtins.int
@@ -321,6 +328,8 @@ class SimilarItemsRequest(_message.Message):
     """Region of the user as an ISO 3166 code of 2 letters, optionally with a subdivision ("US-CA"). Items that are not available there are left
     out. Empty leaves out every item that is limited to regions.
     """
+    filter: _builtins.str
+    """Only items that pass this expression in the Common Expression Language, as in RecommendRequest."""
     @_builtins.property
     def required_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only items that carry at least one of these tags, at most 50. Empty allows all."""
@@ -343,10 +352,11 @@ class SimilarItemsRequest(_message.Message):
         maximum_maturity_age: _builtins.int | None = ...,
         region: _builtins.str = ...,
         entitlements: _abc.Iterable[_builtins.str] | None = ...,
+        filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "maximum_maturity_age", b"maximum_maturity_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "entitlements", b"entitlements", "excluded_tags", b"excluded_tags", "item_id", b"item_id", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "region", b"region", "required_tags", b"required_tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age", "entitlements", b"entitlements", "excluded_tags", b"excluded_tags", "filter", b"filter", "item_id", b"item_id", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "region", b"region", "required_tags", b"required_tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maximum_maturity_age: _TypeAlias = _typing.Literal["maximum_maturity_age"]  # noqa: Y015
     _WhichOneofArgType__maximum_maturity_age: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age"]  # noqa: Y015

@@ -38,6 +38,16 @@ def test_only_the_user_is_required() -> None:
     )
 
 
+@pytest.mark.parametrize("request_class", [pb.RecommendRequest, pb.SimilarItemsRequest])
+def test_a_filter_that_cannot_be_used_is_refused_with_its_place(request_class: Any) -> None:
+    named = {"user_id": "ann"} if request_class is pb.RecommendRequest else {"item_id": "i"}
+    found = violations(request_class(**named, filter="release_year > 1990 &&\n  relase_year < 2000"))
+    assert found == {
+        "filter": "cannot be used: line 2, column 3: 'relase_year' is unknown; an item has item_id, title, tags, "
+        "maturity_age, release_year; did you mean release_year?"
+    }
+
+
 def test_everything_asked_for_is_taken_over() -> None:
     options = recommend(
         page_size=7,

@@ -135,6 +135,32 @@ class TestWithAllServices:
         assert set(ids(answer)) == wanted
         assert not answer.degraded
 
+    async def test_a_filter_expression_goes_into_candidate_generation(
+        self, orchestrator: Orchestrator, store: Store
+    ) -> None:
+        await like(store, "ann", "item-1", "item-7")
+        answer = await recommend(orchestrator, filter='item_id in ["item-3", "item-8"]')
+        assert set(ids(answer)) == {"item-3", "item-8"}
+        assert set(answer.items[0].sources) > {"near", "next"}
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            ({"filter": '"no such tag" in tags'}, "no item passes the filter expression"),
+            ({"filter": "true", "required_tags": ["no such tag"]}, "no item passes the filters together"),
+            ({"filter": 'item_id == "item-1"'}, "every item that passes the filters was seen or is excluded"),
+        ],
+    )
+    async def test_a_list_that_nothing_fits_says_why(
+        self, orchestrator: Orchestrator, store: Store, fields: dict[str, Any], why: str
+    ) -> None:
+        await like(store, "ann", "item-1")
+        answer = await recommend(orchestrator, **fields)
+        assert ids(answer) == []
+        assert not answer.degraded
+        (report,) = [step for step in answer.steps if step.step == "filter"]
+        assert report.detail.startswith(why)
+
     async def test_what_was_seen_long_ago_is_not_shown_again(
         self, store: Store, services: ModelServices, orchestrator: Orchestrator
     ) -> None:
