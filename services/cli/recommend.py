@@ -60,6 +60,12 @@ def recommend(
     diversity: Annotated[
         float | None, typer.Option(help="0 keeps the ranker's order; towards 1, titles resemble each other less.")
     ] = None,
+    novelty: Annotated[
+        float | None, typer.Option(help="Towards 1, prefers what few people know.", show_default=False)
+    ] = None,
+    session: Annotated[
+        list[str] | None, typer.Option("--session", help="Item looked at just now, not stored; may be given again.")
+    ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also titles the user has already had.")] = False,
     explain: Explain = True,
     steps: Steps = True,
@@ -74,6 +80,8 @@ def recommend(
         maximum_maturity_age=max_age,
         filter=filter_,
         diversity=diversity,
+        novelty=novelty,
+        session_item_ids=session or [],
         include_seen=include_seen,
         reason_count=None if explain else 0,
     )

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterable
 from typing import TypedDict
 
+from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
+
 DEFAULT_TARGET = "127.0.0.1:50060"
 DEFAULT_TIMEOUT = 10.0
 """Seconds an ordinary call may take."""
@@ -49,6 +51,12 @@ class RecommendOptions(ListOptions, total=False):
     """`next_page_token` of the page before, for another page of the same list."""
     surface: str
     """Where the list is shown, for example "home"."""
+    novelty: float | None
+    """How much the list prefers what few people know, 0 to 1."""
+    session_item_ids: Iterable[str]
+    """Items looked at in this session that are not stored as events, oldest first."""
+    slots: Iterable[recommendation_pb.Slot]
+    """Items at fixed positions."""
 
 
 def new_request_id() -> str:

@@ -8,6 +8,7 @@ from marquee.classical.v1 import classical_service_pb2 as classical_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.snapshot import CatalogSnapshot
 from services.orchestrator.recommend.ranking import ScoredItem
+from services.orchestrator.recommend.slots import PINNED
 from services.orchestrator.recommend.sources.fresh import FreshItem
 from services.orchestrator.recommend.sources.popularity import POPULARITY
 
@@ -19,6 +20,8 @@ def explain(item: ScoredItem | FreshItem, sources: list[str], snapshot: CatalogS
     """Return up to `count` reasons, strongest first."""
     if count == 0:
         return []
+    if PINNED in sources:
+        return [pb.Reason(kind=pb.REASON_KIND_PINNED, share=1.0, text="Placed here by the service")]
     if isinstance(item, FreshItem):
         return _explain_fresh(item, snapshot)[:count]
     if item.evidence is None:

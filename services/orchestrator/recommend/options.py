@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.item_checks import REGION
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
 from services.orchestrator.recommend.filters import CompiledFilter, FilterInvalid, compile_filter
+from services.orchestrator.recommend.slots import read_slots
 from services.runtime.validation import Violations
 
 DEFAULT_PAGE = 10
@@ -18,6 +19,7 @@ DEFAULT_REASONS = 3
 MAXIMUM_REASONS = 10
 _MAXIMUM_TAGS = 50
 _MAXIMUM_EXCLUDED = 1_000
+_MAXIMUM_SESSION = 50
 _OLDEST_AGE = 21
 
 
@@ -58,6 +60,9 @@ class RecommendOptions:
     include_seen: bool
     reason_count: int
     require_known_user: bool
+    novelty: float = 0.0
+    session_item_ids: tuple[str, ...] = ()
+    slots: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,10 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
     check.count("excluded_item_ids", request.excluded_item_ids, maximum=_MAXIMUM_EXCLUDED)
     diversity = request.diversity if request.HasField("diversity") else DEFAULT_DIVERSITY
     check.within("diversity", diversity, 0.0, 1.0)
+    check.within("novelty", request.novelty, 0.0, 1.0)
+    if check.count("session_item_ids", request.session_item_ids, maximum=_MAXIMUM_SESSION):
+        for index, item_id in enumerate(request.session_item_ids):
+            check.identifier(f"session_item_ids[{index}]", item_id)
     reasons = DEFAULT_REASONS
     if request.HasField("reason_count"):
         reasons = min(request.reason_count, MAXIMUM_REASONS)
@@ -94,6 +103,9 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
         include_seen=request.include_seen,
         reason_count=reasons,
         require_known_user=request.require_known_user,
+        novelty=request.novelty,
+        session_item_ids=tuple(request.session_item_ids),
+        slots=read_slots(check, request.slots, set(request.excluded_item_ids)),
     )
     check.raise_if_any()
     return options

@@ -21,7 +21,9 @@ from services.orchestrator.recommend.reading import STORE_SHARE, Reader, why
 from services.orchestrator.recommend.reranking import pool_size, rerank_slate
 from services.orchestrator.recommend.routing import choose_bundle
 from services.orchestrator.recommend.serving_bundle import ServingBundle
-from services.orchestrator.recommend.slates import MadeSlate, SlateItem, SlateLog
+from services.orchestrator.recommend.session import with_session
+from services.orchestrator.recommend.slates import MadeSlate, SlateItem, SlateLog, slate_size
+from services.orchestrator.recommend.slots import PINNED, fill_slots, showable_slots
 from services.orchestrator.recommend.sources.collaborative import collaborative
 from services.orchestrator.recommend.sources.fresh import FRESH, FreshItem, fresh
 from services.orchestrator.recommend.sources.picture_content import picture_content
@@ -77,6 +79,8 @@ class Recommender:
         state = await self.reader.state(tenant, options.user_id, steps, budget)
         if options.require_known_user and state.event_count == 0:
             raise NotFound("user_id", "user", options.user_id, "no event of this user is stored")
+        stored_count = len(state.history)
+        state = with_session(state, options.session_item_ids)
         with steps.measure("filter") as report:
             snapshot = await self.reader.snapshot(tenant, state.catalog_sequence, report, budget)
             allowed = _allowed(snapshot, state, options)
@@ -103,10 +107,13 @@ class Recommender:
             budget.step(_RANKING_SHARE, self.settings.ranking_seconds),
         )
         with steps.measure("rerank"):
-            places = rerank_slate(ranked, new, snapshot, allowed, options.diversity, options.page_size)
+            places = rerank_slate(ranked, new, snapshot, allowed, options.diversity, options.page_size, options.novelty)
+            if options.slots:
+                pinned = showable_slots(options.slots, snapshot, options.filter.mask(snapshot))
+                places = fill_slots(places, pinned, slate_size(options.page_size))
         made = self.slates.make(
             message,
-            [SlateItem(item.item_id, item.score, _sources(item, candidates)) for item in places],
+            [SlateItem(item.item_id, item.score, _sources(item, candidates, options.slots)) for item in places],
             bundle.version if bundle else "",
             arm,
             max((event.sequence for event in state.history), default=0),
@@ -118,7 +125,7 @@ class Recommender:
                 for shown, item in zip(made.items[: options.page_size], places, strict=False)
             ]
         count = len(items)
-        page = _Page(made, items, range(count), count, kept, len(state.history))
+        page = _Page(made, items, range(count), count, kept, stored_count)
         return self._response(tenant, message, page, steps)
 
     def forget(self, tenant: str, user_id: str) -> None:
@@ -133,6 +140,8 @@ class Recommender:
         with steps.measure("slate"):
             made, offset = await self.slates.find(tenant, message)
         state = await self.reader.state(tenant, options.user_id, steps, budget)
+        stored_count = len(state.history)
+        state = with_session(state, options.session_item_ids)
         with steps.measure("filter") as report:
             snapshot = await self.reader.snapshot(tenant, state.catalog_sequence, report, budget)
             allowed = _allowed(snapshot, replace(state, seen_item_ids=frozenset()), options)
@@ -167,7 +176,7 @@ class Recommender:
                 )
                 for item in shown
             ]
-        return self._response(tenant, message, _Page(made, items, places, end, True, len(state.history)), steps)
+        return self._response(tenant, message, _Page(made, items, places, end, True, stored_count), steps)
 
     def _bundle(
         self, tenant: str, state: RecommendationState, user_id: str, steps: StepLog
@@ -237,7 +246,9 @@ def _why_nothing(snapshot: CatalogSnapshot, options: RecommendOptions) -> str:
     return "every item that passes the filters was seen or is excluded"
 
 
-def _sources(item: ScoredItem | FreshItem, candidates: Candidates) -> tuple[str, ...]:
+def _sources(item: ScoredItem | FreshItem, candidates: Candidates, slots: Mapping[int, str]) -> tuple[str, ...]:
+    if item.item_id in slots.values():
+        return (PINNED,)
     return (FRESH,) if isinstance(item, FreshItem) else tuple(candidates.sources_of(item.item_id))
 
 

@@ -5,6 +5,7 @@ place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy
 import numpy.typing
@@ -25,7 +26,12 @@ Floats = numpy.typing.NDArray[numpy.float32]
 
 
 def rerank(
-    ranked: Sequence[ScoredItem], snapshot: CatalogSnapshot, allowed: Mask, diversity: float, page_size: int
+    ranked: Sequence[ScoredItem],
+    snapshot: CatalogSnapshot,
+    allowed: Mask,
+    diversity: float,
+    page_size: int,
+    novelty: float = 0.0,
 ) -> list[ScoredItem]:
     """Return up to `page_size` items that may be shown, by maximal marginal relevance.
 
@@ -39,8 +45,11 @@ def rerank(
         allowed: bool[N] over the snapshot.
         diversity: 0 keeps the order of `ranked`.
         page_size: items wanted.
+        novelty: 0 to 1, the weight of how little known an item is, against its relevance.
     """
     showable = [item for item in ranked if _showable(item, snapshot, allowed)]
+    if novelty:
+        showable = _prefer_unknown(showable[: pool_size(page_size)], snapshot, novelty)
     if diversity == 0 or len(showable) <= 2:
         return showable[:page_size]
     pool = showable[: pool_size(page_size)]
@@ -65,6 +74,7 @@ def rerank_slate(
     allowed: Mask,
     diversity: float,
     page_size: int,
+    novelty: float = 0.0,
 ) -> list[ScoredItem | FreshItem]:
     """Return all pages of a list. The first page is chosen as if there were no other; the rest follows by the same
     rule from what is left.
@@ -76,14 +86,15 @@ def rerank_slate(
         allowed: bool[N] over the snapshot.
         diversity: 0 keeps the order of `ranked`.
         page_size: items of a page.
+        novelty: 0 to 1, the weight of how little known an item is, against its relevance.
     """
-    first = place_fresh(rerank(ranked, snapshot, allowed, diversity, page_size), new, page_size)
+    first = place_fresh(rerank(ranked, snapshot, allowed, diversity, page_size, novelty), new, page_size)
     shown = {item.item_id for item in first}
     size = slate_size(page_size) - len(first)
     # No more than are placed: what is left is only put in order, in one pass.
     left = [item for item in ranked if item.item_id not in shown and _showable(item, snapshot, allowed)][:size]
     waiting = [item for item in new if item.item_id not in shown]
-    return [*first, *place_fresh(rerank(left, snapshot, allowed, diversity, size), waiting, size)]
+    return [*first, *place_fresh(rerank(left, snapshot, allowed, diversity, size, novelty), waiting, size)]
 
 
 def _showable(item: ScoredItem, snapshot: CatalogSnapshot, allowed: Mask) -> bool:
@@ -114,6 +125,18 @@ def _relevance(pool: Sequence[ScoredItem]) -> Floats:
     span = scores.max() - scores.min()
     scaled: Floats = (scores - scores.min()) / span if span > 0 else numpy.ones(len(pool), numpy.float32)
     return scaled
+
+
+def _prefer_unknown(pool: Sequence[ScoredItem], snapshot: CatalogSnapshot, novelty: float) -> list[ScoredItem]:
+    """Return the pool with scores of (1 - novelty) · relevance + novelty · (1 - popularity), both scaled to 0…1, and in
+    their order.
+    """
+    if not pool:
+        return []
+    known = snapshot.popularity[[snapshot.rows[item.item_id] for item in pool]]
+    scores = (1 - novelty) * _relevance(pool) + novelty * (1 - known / max(float(snapshot.popularity.max()), 1e-9))
+    order = numpy.argsort(-scores, kind="stable").tolist()
+    return [replace(pool[place], score=float(scores[place])) for place in order]
 
 
 def _likeness(pool: Sequence[ScoredItem], snapshot: CatalogSnapshot) -> Floats:

@@ -36,6 +36,8 @@ class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind
     """Its text or picture resembles an item of the user's history."""
     REASON_KIND_FRESH: _ReasonKind.ValueType  # 4
     """It is new."""
+    REASON_KIND_PINNED: _ReasonKind.ValueType  # 5
+    """The request gave it its place."""
 
 class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
     """Kinds of reasons."""
@@ -50,6 +52,8 @@ REASON_KIND_CONTENT: ReasonKind.ValueType  # 3
 """Its text or picture resembles an item of the user's history."""
 REASON_KIND_FRESH: ReasonKind.ValueType  # 4
 """It is new."""
+REASON_KIND_PINNED: ReasonKind.ValueType  # 5
+"""The request gave it its place."""
 Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
 
 @_typing.final
@@ -73,6 +77,9 @@ class RecommendRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    NOVELTY_FIELD_NUMBER: _builtins.int
+    SESSION_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """User the list is for; 1 to 128 characters."""
     page_size: _builtins.int
@@ -102,6 +109,8 @@ class RecommendRequest(_message.Message):
     """Only items that pass this expression in the Common Expression Language, for example `"Drama" in tags && release_year >= 1990`; at most
     2,000 characters. An invalid one is INVALID_ARGUMENT with line and column. Fields: item_id, title, tags, maturity_age, release_year.
     """
+    novelty: _builtins.float
+    """How much the list prefers what few people know, 0 to 1. Not set means 0."""
     @_builtins.property
     def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items that must not be returned, at most 1,000."""
@@ -117,6 +126,18 @@ class RecommendRequest(_message.Message):
     @_builtins.property
     def entitlements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entitlements of the user, at most 50. Items that need another one are left out."""
+
+    @_builtins.property
+    def session_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that the user has looked at in this session and that are not stored as events, oldest first, at most 50. They count as the newest
+        events of the history, for this list only, and are not returned unless include_seen is set.
+        """
+
+    @_builtins.property
+    def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slot]:
+        """Items at fixed positions, at most 20; they carry the source "pinned". An item that is not in the catalogue, not available or that the
+        filters leave out is not shown; one that was seen is.
+        """
 
     def __init__(
         self,
@@ -136,15 +157,20 @@ class RecommendRequest(_message.Message):
         region: _builtins.str = ...,
         entitlements: _abc.Iterable[_builtins.str] | None = ...,
         filter: _builtins.str = ...,
+        novelty: _builtins.float | None = ...,
+        session_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        slots: _abc.Iterable[Global___Slot] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "maximum_maturity_age", b"maximum_maturity_age", "reason_count", b"reason_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "diversity", b"diversity", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "reason_count", b"reason_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "filter", b"filter", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "filter", b"filter", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "session_item_ids", b"session_item_ids", "slots", b"slots", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
     _WhichOneofReturnType__maximum_maturity_age: _TypeAlias = _typing.Literal["maximum_maturity_age"]  # noqa: Y015
     _WhichOneofArgType__maximum_maturity_age: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age"]  # noqa: Y015
+    _WhichOneofReturnType__novelty: _TypeAlias = _typing.Literal["novelty"]  # noqa: Y015
+    _WhichOneofArgType__novelty: _TypeAlias = _typing.Literal["_novelty", b"_novelty"]  # noqa: Y015
     _WhichOneofReturnType__reason_count: _TypeAlias = _typing.Literal["reason_count"]  # noqa: Y015
     _WhichOneofArgType__reason_count: _TypeAlias = _typing.Literal["_reason_count", b"_reason_count"]  # noqa: Y015
     @_typing.overload
@@ -152,9 +178,37 @@ class RecommendRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum_maturity_age) -> _WhichOneofReturnType__maximum_maturity_age | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__novelty) -> _WhichOneofReturnType__novelty | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason_count) -> _WhichOneofReturnType__reason_count | None: ...
 
 Global___RecommendRequest: _TypeAlias = RecommendRequest  # noqa: Y015
+
+@_typing.final
+class Slot(_message.Message):
+    """A position of the list that an item holds whatever the ranking says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position over all pages, 0 to 99; each at most once."""
+    item_id: _builtins.str
+    """Item; each at most once."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        item_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Slot: _TypeAlias = Slot  # noqa: Y015
 
 @_typing.final
 class RecommendResponse(_message.Message):

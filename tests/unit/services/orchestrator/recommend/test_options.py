@@ -48,6 +48,38 @@ def test_a_filter_that_cannot_be_used_is_refused_with_its_place(request_class: A
     }
 
 
+def test_slots_that_contradict_each_other_are_refused() -> None:
+    slots = [
+        pb.Slot(position=0, item_id="a"),
+        pb.Slot(position=0, item_id="b"),
+        pb.Slot(position=1, item_id="a"),
+        pb.Slot(position=2, item_id="out"),
+        pb.Slot(position=100, item_id="c"),
+        pb.Slot(position=4),
+    ]
+    found = violations(pb.RecommendRequest(user_id="ann", slots=slots, excluded_item_ids=["out"]))
+    assert found["slots[1].position"] == "0 is taken by item 'a'"
+    assert found["slots[2].item_id"] == "'a' has another slot already"
+    assert found["slots[3].item_id"] == "'out' is excluded by excluded_item_ids"
+    assert set(found) == {
+        f"slots[{n}].{f}" for n, f in [(1, "position"), (2, "item_id"), (3, "item_id"), (4, "position"), (5, "item_id")]
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"novelty": math.nan}, "novelty"),
+        ({"novelty": 1.5}, "novelty"),
+        ({"session_item_ids": ["a", ""]}, "session_item_ids[1]"),
+        ({"session_item_ids": ["a"] * 51}, "session_item_ids"),
+        ({"slots": [pb.Slot(position=n, item_id=f"i{n}") for n in range(21)]}, "slots"),
+    ],
+)
+def test_novelty_session_and_slots_have_limits(fields: dict[str, Any], field: str) -> None:
+    assert list(violations(pb.RecommendRequest(user_id="ann", **fields))) == [field]
+
+
 def test_everything_asked_for_is_taken_over() -> None:
     options = recommend(
         page_size=7,

@@ -161,6 +161,42 @@ class TestWithAllServices:
         (report,) = [step for step in answer.steps if step.step == "filter"]
         assert report.detail.startswith(why)
 
+    async def test_what_the_session_saw_counts_at_once_and_is_not_stored(
+        self, orchestrator: Orchestrator, store: Store
+    ) -> None:
+        await like(store, "ann", "item-1")
+        answer = await recommend(orchestrator, page_size=4, diversity=0, session_item_ids=["item-7"])
+        # item-8 is what the bundle proposes after item-7.
+        assert ids(answer)[0] == "item-8"
+        assert "item-7" not in ids(answer)
+        assert answer.items[0].reasons[0].text == "Because of Title item-7"
+        assert answer.history_count == 1
+        again = await recommend(orchestrator, page_size=4, diversity=0)
+        assert ids(again)[0] != "item-8" or again.items[0].reasons[0].text != "Because of Title item-7"
+
+    async def test_slots_hold_their_items_over_all_pages(self, orchestrator: Orchestrator, store: Store) -> None:
+        await like(store, "ann", "item-1")
+        plain = await recommend(orchestrator, page_size=3, diversity=0)
+        second = ids(plain)[1]
+        slots = [
+            pb.Slot(position=0, item_id=second),
+            pb.Slot(position=3, item_id="item-1"),
+            pb.Slot(position=1, item_id="no such"),
+        ]
+        answer = await recommend(orchestrator, page_size=3, diversity=0, slots=slots)
+        assert ids(answer)[:2] == [second, ids(plain)[0]]
+        assert list(answer.items[0].sources) == ["pinned"]
+        assert [reason.kind for reason in answer.items[0].reasons] == [pb.REASON_KIND_PINNED]
+        rest = await recommend(orchestrator, page_size=3, diversity=0, slots=slots, page_token=answer.next_page_token)
+        assert ids(rest)[0] == "item-1", "a pinned item is shown though it was seen"
+        assert not set(ids(rest)) & set(ids(answer))
+
+    async def test_a_pinned_item_must_pass_the_filters(self, orchestrator: Orchestrator, store: Store) -> None:
+        slots = [pb.Slot(position=0, item_id="item-5")]
+        answer = await recommend(orchestrator, slots=slots, filter='item_id != "item-5"')
+        assert ids(answer)
+        assert "item-5" not in ids(answer)
+
     async def test_what_was_seen_long_ago_is_not_shown_again(
         self, store: Store, services: ModelServices, orchestrator: Orchestrator
     ) -> None:

@@ -65,6 +65,13 @@ class TestRerank:
         snapshot = snapshot_of("a", "b", "c")
         assert ids(rerank(ranked(c=1.0, a=1.0, b=1.0), snapshot, mask_without(snapshot), 0.5, 3)) == ["c", "a", "b"]
 
+    @pytest.mark.parametrize("diversity", [0.0, 0.1])
+    def test_novelty_prefers_what_few_know(self, diversity: float) -> None:
+        snapshot = snapshot_of("hit", "known", "rare", popularity={"hit": 500.0, "known": 50.0})
+        items = ranked(hit=1.0, known=0.9, rare=0.8)
+        found = [ids(rerank(items, snapshot, mask_without(snapshot), diversity, 3, novelty)) for novelty in (0, 0.9)]
+        assert found == [["hit", "known", "rare"], ["rare", "known", "hit"]]
+
     @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
     def test_what_must_not_be_shown_is_not_shown(self, diversity: float) -> None:
         items = [*RANKED[:2], ScoredItem("gone", 0.85), *RANKED[2:]]
