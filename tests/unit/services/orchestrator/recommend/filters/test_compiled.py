@@ -12,7 +12,7 @@ from services.orchestrator.catalog.snapshot import CatalogSnapshot
 from services.orchestrator.recommend.filters import FilterInvalid, compile_filter
 from tests.unit.services.orchestrator.recommend.catalogue import record, snapshot_of
 
-TAGS = ("Drama", "drama", "Sci-Fi", "Kids", "für alle", "a\\b")
+TAGS = ("Drama", "drama", "Sci-Fi", "Kids", "für Eltern", "a\\b")
 CONDITIONS = (
     '"Drama" in tags',
     '"nowhere" in tags',
