@@ -22,7 +22,7 @@ def open_front(settings: ServiceSettings) -> grpc.aio.Server:
         # Twice our own limit: the handlers answer with details, the transport only guards memory.
         ("grpc.max_receive_message_length", min(settings.maximum_message_bytes * 2, _LARGEST_OPTION)),
         ("grpc.max_send_message_length", -1),
-        # Clients ping every second to notice a replica that stands still; more often than that is rude.
+        # Clients ping after 0.7 s of silence to notice a replica that stands still; more often than that is rude.
         ("grpc.http2.min_ping_interval_without_data_ms", 400),
         # Two processes must not share a port unnoticed.
         ("grpc.so_reuseport", 0),

@@ -57,7 +57,7 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", 64 << 20),
     # A replica that stands still, or vanished without closing its connection, is noticed early enough for its calls to
     # be retried on another one within two seconds.
-    ("grpc.keepalive_time_ms", 1_000),
+    ("grpc.keepalive_time_ms", 700),
     ("grpc.keepalive_timeout_ms", 700),
     # Of every ping: while one is out, no other is sent, and those that measure the bandwidth would wait for a minute.
     ("grpc.http2.ping_timeout_ms", 700),
