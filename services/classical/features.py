@@ -100,3 +100,27 @@ def history_contributions(
         if name in contributions and float(statistics[name][1]) > SMALLEST_DEVIATION:
             total += contributions[name] * (weights[column] / statistics[name][1])
     return total
+
+
+def history_shares(names: Sequence[str], feature_contributions: Floats, contributions: Mapping[str, Floats]) -> Floats:
+    """Traces the score of a ranker that is not linear back to the history events.
+
+    What a scorer's feature added to a candidate is divided among the events that spoke for the candidate in that
+    scorer, in proportion to how much they did. What a feature took away is no event's doing.
+
+    Args:
+        names: Feature names in column order.
+        feature_contributions: float32[C, F], what each feature added to each candidate's score.
+        contributions: Scorer name to float32[H, C], as the scorers' graphs give them; not empty.
+
+    Returns:
+        float32[H, C], at least 0: what each event added to each candidate's score.
+    """
+    total = np.zeros_like(next(iter(contributions.values())))
+    for column, name in enumerate(names):
+        if name in contributions:
+            speaking = np.maximum(contributions[name], 0)
+            sums = speaking.sum(axis=0)
+            added = np.maximum(feature_contributions[:, column], 0)
+            total += speaking * np.where(sums > SMALLEST_DEVIATION, added / np.maximum(sums, SMALLEST_DEVIATION), 0)
+    return total

@@ -31,9 +31,9 @@ class ClassicalServicer(classical_service_pb2_grpc.ClassicalServiceServicer):
         """Order candidates and say what decided."""
         ranked, timings = await self._service.plane.infer(self._ranking, request)
         return pb.RankCandidatesResponse(
-            candidates=ranked,
+            candidates=ranked.candidates,
             report=report_pb2.ModelReport(
-                model="ranker",
+                model=f"ranker {ranked.ranker}",
                 version=request.bundle_version,
                 queue_microseconds=timings.queue_microseconds,
                 compute_microseconds=timings.compute_microseconds,

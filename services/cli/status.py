@@ -184,7 +184,7 @@ def models_table(found: list[ServiceStatus]) -> Table:
 
 
 def _parts(bundle: repository_pb.Bundle) -> str:
-    return ", ".join([*bundle.scorers, *(["ranker"] if bundle.has_ranker else [])]) or "nothing for this service"
+    return ", ".join([*bundle.scorers, *(f"ranker {name}" for name in bundle.rankers)]) or "nothing for this service"
 
 
 def _print_store(client: MarqueeClient) -> None:

@@ -131,5 +131,6 @@ def _describe_bundle(bundle: LoadedBundle) -> pb.Bundle:
         event_watermark=bundle.manifest.event_watermark,
         scorers=list(bundle.scorers),
         item_count=len(bundle.item_ids),
-        has_ranker=bundle.ranker is not None,
+        has_ranker=bool(bundle.rankers),
+        rankers=list(bundle.rankers),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy
 
 from marquee.classical.v1 import classical_service_pb2 as pb
-from services.classical.features import history_contributions, ranker_features
+from services.classical.features import history_contributions, history_shares, ranker_features
 from services.runtime.bundles.candidates import check_history, known_history
 from services.runtime.bundles.repository import BundleRepository, LoadedBundle
 from services.runtime.bundles.scorer import Attribution, Floats, History, Rows
@@ -34,9 +34,10 @@ class Explained:
 
 @dataclass(frozen=True)
 class RankingBatch:
-    """One user's candidates: int64[C] rows, and how much of the ranking to explain."""
+    """One user's candidates: int64[C] rows, by which ranker, and how much of the ranking to explain."""
 
     bundle: LoadedBundle
+    ranker: str
     history: History
     rows: Rows
     wanted: Explained
@@ -65,7 +66,15 @@ class Ranking:
     history_contributions: Floats
 
 
-class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, list[pb.RankedCandidate]]):
+@dataclass(frozen=True)
+class RankedList:
+    """Candidates, best first, and the name of the ranker that ordered them."""
+
+    ranker: str
+    candidates: list[pb.RankedCandidate]
+
+
+class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, RankedList]):
     """Ranks with the ranker of the bundle that the request names."""
 
     def __init__(self, bundles: BundleRepository) -> None:
@@ -90,19 +99,26 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         )
         check.raise_if_any()
         bundle = self._bundles.serving(tenant, request.bundle_version)
-        if bundle.ranker is None:
+        if not bundle.rankers:
             raise FailedPrecondition(
                 "BUNDLE_WITHOUT_RANKER", f"bundle {request.bundle_version} has no ranker; train a bundle that has one"
             )
+        name = request.ranker or next(iter(bundle.rankers))
+        if name not in bundle.rankers:
+            raise FailedPrecondition(
+                "RANKER_UNKNOWN",
+                f"bundle {request.bundle_version} has no ranker {request.ranker[:64]!r}; it has "
+                + ", ".join(bundle.rankers),
+            )
         rows = [bundle.rows[item_id] for item_id in request.item_ids if item_id in bundle.rows]
         history = known_history(bundle, request.history)
-        batch = RankingBatch(bundle, history, numpy.array(rows, numpy.int64), Explained(explained, named))
+        batch = RankingBatch(bundle, name, history, numpy.array(rows, numpy.int64), Explained(explained, named))
         return Prepared([batch], cost=len(rows))
 
     def run(self, batch: RankingBatch) -> Ranking:
         """Score and rank."""
-        bundle, ranker = batch.bundle, batch.bundle.ranker
-        if ranker is None or bundle.manifest.ranker is None:
+        bundle, ranker = batch.bundle, batch.bundle.rankers[batch.ranker]
+        if bundle.manifest.ranker is None:
             raise TypeError("a bundle without a ranker got past prepare")
         names = bundle.manifest.ranker.features
         found = {name: scorer.attribute(batch.history, batch.rows) for name, scorer in bundle.ranked_scorers.items()}
@@ -119,12 +135,12 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         linear_scores = feature_contributions.sum(axis=1)
         order = numpy.argsort(-linear_scores, kind="stable")
         explained = order[: batch.wanted.candidates]
-        contributions = history_contributions(
-            names,
-            outputs["weights"].astype(numpy.float32),
-            {name: attribution.contributions for name, attribution in found.items()},
-            statistics,
-        )[:, explained]
+        by_scorer = {name: attribution.contributions[:, explained] for name, attribution in found.items()}
+        if "weights" in outputs:
+            weights = outputs["weights"].astype(numpy.float32)
+            contributions = history_contributions(names, weights, by_scorer, statistics)
+        else:
+            contributions = history_shares(names, feature_contributions[explained], by_scorer)
         # Several events of one item speak with one voice.
         items, places = numpy.unique(batch.history.rows, return_inverse=True)
         by_item = numpy.zeros((len(items), len(explained)), numpy.float32)
@@ -140,7 +156,7 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
             numpy.take_along_axis(by_item, strongest, axis=0).T,
         )
 
-    def finish(self, prepared: Prepared[RankingBatch], outputs: Sequence[Ranking]) -> list[pb.RankedCandidate]:
+    def finish(self, prepared: Prepared[RankingBatch], outputs: Sequence[Ranking]) -> RankedList:
         """Spell out the candidates, best first, and what decided about the best."""
         batch, ranking = prepared.batches[0], outputs[0]
         if batch.bundle.manifest.ranker is None:
@@ -154,7 +170,7 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         ]
         # Messages are built one by one in Python, so only what somebody may see is spelled out.
         _explain(ranked, batch.bundle.manifest.ranker.features, item_ids, ranking)
-        return ranked
+        return RankedList(batch.ranker, ranked)
 
 
 def _explain(

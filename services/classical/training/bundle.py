@@ -18,20 +18,22 @@ from services.classical.training.card import write_card
 from services.classical.training.content import ContentVectors, fit_content, tag_vectors
 from services.classical.training.dataset import Interactions, check_catalogue
 from services.classical.training.first_stage import FirstStage
-from services.classical.training.graphs import ranker_graph, scorer_graph
+from services.classical.training.graphs import scorer_graph
 from services.classical.training.histories import next_item_positions
-from services.classical.training.linear_ranker import LinearRanker
 from services.classical.training.options import FitOptions
 from services.classical.training.parity import check_ranker, check_scorer
+from services.classical.training.rankers import Ranker
+from services.classical.training.tree_ranker import TreeRanker
 from services.classical.training.two_stage import Progress, TwoStageFit, fit_two_stages
 
 ALGORITHMS = {
     "ease": "EASE with recency-decayed input",
     "markov": "decayed Markov item-to-item",
     "factors": "matrix factorisation by gradient descent, u = sum of weighted item factors",
+    "ials": "matrix factorisation by alternating least squares, folded in by one matrix",
+    "item2vec": "item2vec as a decomposition of shifted mutual information",
 }
 CONTENT_ALGORITHM = "cosine of centred content vectors"
-RANKER_ALGORITHM = "linear, conditional logit over candidate lists"
 TAGS = "tags"
 
 
@@ -87,7 +89,7 @@ def fit_bundle(
             event_counts=np.bincount(interactions.items, minlength=interactions.item_count).astype(np.int64),
         )
         differences = _write_scorers(draft, fitted.first_stage, interactions)
-        differences["ranker"] = _write_ranker(draft, fitted, interactions, options)
+        differences.update(_write_rankers(draft, fitted, interactions, options))
         manifest: dict[str, Any] = {
             "format": 1,
             "tenant": tenant,
@@ -115,7 +117,8 @@ def fit_bundle(
             _describe_scorer(name, services.get(name, "classical"), options, files)
             for name in fitted.first_stage.scorers
         ]
-        manifest["ranker"] = _describe_ranker(fitted.ranker, files)
+        manifest["rankers"] = [_describe_ranker(ranker, files) for ranker in fitted.rankers.values()]
+        manifest["ranker"] = manifest["rankers"][0]
         manifest["files"] = files
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     progress("done", 1.0)
@@ -147,17 +150,25 @@ def _write_scorers(draft: Path, first_stage: FirstStage, interactions: Interacti
     return differences
 
 
-def _write_ranker(draft: Path, fitted: TwoStageFit, interactions: Interactions, options: FitOptions) -> float:
-    """Writes the ranker's graph after its parity check on real candidates; returns the largest difference."""
-    ranker = fitted.ranker
-    graph = ranker_graph(ranker.means, ranker.scales, ranker.coefficients, ranker.intercept).SerializeToString()
+def _write_rankers(
+    draft: Path, fitted: TwoStageFit, interactions: Interactions, options: FitOptions
+) -> dict[str, float]:
+    """Writes each ranker's graph after its parity check on real candidates; returns the largest differences."""
     positions = next_item_positions(interactions)
     sample = positions.take(slice(None, None, max(1, len(positions) // 16)))
     count = options.ranker.candidates_per_scorer
     features = build_candidate_lists(fitted.first_stage, interactions, sample, count).features
-    difference = check_ranker(graph, ranker, features)
-    (draft / "ranker.onnx").write_bytes(graph)
-    return difference
+    differences = {}
+    for name, ranker in fitted.rankers.items():
+        graph = ranker.graph().SerializeToString()
+        differences[name] = check_ranker(graph, ranker, features)
+        (draft / ranker_file(name)).write_bytes(graph)
+    return {"ranker": max(differences.values()), **differences}
+
+
+def ranker_file(name: str) -> str:
+    """Returns the file name of a ranker's graph."""
+    return f"ranker-{name}.onnx"
 
 
 def _describe_scorer(name: str, service: str, options: FitOptions, files: Mapping[str, str]) -> dict[str, Any]:
@@ -172,16 +183,22 @@ def _describe_scorer(name: str, service: str, options: FitOptions, files: Mappin
     }
 
 
-def _describe_ranker(ranker: LinearRanker, files: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "name": "linear",
-        "file": "ranker.onnx",
-        "sha256": files["ranker.onnx"],
-        "algorithm": RANKER_ALGORITHM,
+def _describe_ranker(ranker: Ranker, files: Mapping[str, str]) -> dict[str, Any]:
+    file = ranker_file(ranker.name)
+    described = {
+        "name": ranker.name,
+        "file": file,
+        "sha256": files[file],
+        "algorithm": ranker.algorithm,
         "features": list(ranker.names),
+        "intercept": ranker.intercept,
+        "lists": ranker.lists,
+    }
+    if isinstance(ranker, TreeRanker):
+        return {**described, "trees": len(ranker.trees)}
+    return {
+        **described,
         "coefficients": ranker.coefficients.tolist(),
         "means": ranker.means.tolist(),
         "scales": ranker.scales.tolist(),
-        "intercept": ranker.intercept,
-        "lists": ranker.lists,
     }

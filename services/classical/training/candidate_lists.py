@@ -39,6 +39,20 @@ class CandidateLists:
         """Number of lists."""
         return len(self.targets)
 
+    def take(self, chosen: Integers) -> CandidateLists:
+        """Returns the lists that an index array chooses, in its order."""
+        sizes = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][chosen] - offsets[:-1], sizes)
+        targets = self.targets[chosen]
+        return CandidateLists(
+            self.names,
+            self.features[rows],
+            offsets,
+            np.where(targets < 0, -1, targets - self.offsets[:-1][chosen] + offsets[:-1]),
+            {name: ranks[chosen] for name, ranks in self.scorer_ranks.items()},
+        )
+
     def ranks(self, scores: NDArray[np.floating]) -> Ranks:
         """Ranks the next item within its list by `scores` float[R]: float64[L], infinite where it is missing."""
         found = np.full(len(self), np.inf)

@@ -10,10 +10,15 @@ import numpy as np
 from services.classical.training.dataset import Floats, Interactions
 from services.classical.training.ease import fit_ease
 from services.classical.training.histories import Positions
+from services.classical.training.ials import fit_ials
+from services.classical.training.item2vec import fit_item2vec
 from services.classical.training.markov import fit_markov
 from services.classical.training.matrix_factorization import fit_factors
 from services.classical.training.options import FitOptions
 from services.classical.training.scorers import FactoredScorer, Scorer
+
+_SHARES = {"ease": 0.1, "markov": 0.1, "factors": 0.7, "ials": 0.05, "item2vec": 0.05}
+"""Share of each fit's time, for progress."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,27 @@ def fit_first_stage(
     options: FitOptions,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> FirstStage:
-    """Fits EASE, Markov and factors; content scorers need no fit and are taken along."""
-    ease = fit_ease(interactions, options.ease)
-    progress(0.1)
-    markov = fit_markov(interactions, options.markov)
-    progress(0.2)
-    factors = fit_factors(interactions, options.factors, options.seed, lambda done: progress(0.2 + 0.8 * done))
-    scorers: dict[str, Scorer] = {"ease": ease, "markov": markov, "factors": factors, **content}
-    return FirstStage(scorers, popularity(interactions))
+    """Fits the scorers that the options name, in their order; content scorers need no fit and are taken along."""
+    fits: dict[str, Callable[[Callable[[float], None]], Scorer]] = {
+        "ease": lambda part: fit_ease(interactions, options.ease),
+        "markov": lambda part: fit_markov(interactions, options.markov),
+        "factors": lambda part: fit_factors(interactions, options.factors, options.seed, part),
+        "ials": lambda part: fit_ials(interactions, options.ials, options.seed),
+        "item2vec": lambda part: fit_item2vec(interactions, options.item2vec, options.seed),
+    }
+    scorers: dict[str, Scorer] = {}
+    total, done = sum(_SHARES[name] for name in options.sources), 0.0
+    for name in options.sources:
+        share = _SHARES[name] / total
+        scorers[name] = fits[name](_part(progress, done, share))
+        done += share
+        progress(done)
+    return FirstStage({**scorers, **content}, popularity(interactions))
+
+
+def _part(progress: Callable[[float], None], before: float, share: float) -> Callable[[float], None]:
+    """Returns the callback of a fit that takes a share of the whole."""
+    return lambda done: progress(before + share * done)
 
 
 def popularity(interactions: Interactions) -> Floats:

@@ -21,6 +21,7 @@ from services.classical.training.dataset import Floats
 from services.classical.training.scorers import DenseScorer, FactoredScorer, Scorer
 
 OPSET = 17
+ML_OPSET = 3
 IR_VERSION = 9
 PRODUCER = "marquee"
 _END = np.iinfo(np.int64).max
@@ -51,7 +52,7 @@ class GraphBuilder:
         graph = helper.make_graph(self._nodes, name, inputs, outputs, list(self._constants.values()))
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
             ir_version=IR_VERSION,
             producer_name=PRODUCER,
         )
@@ -122,13 +123,13 @@ def ranker_graph(means: Floats, scales: Floats, coefficients: Floats, intercept:
     count = len(coefficients)
     return builder.model(
         "linear_ranker",
-        [_value("features", TensorProto.FLOAT, ["C", count])],
+        [tensor("features", TensorProto.FLOAT, ["C", count])],
         [
-            _value("probability", TensorProto.FLOAT, ["C"]),
-            _value("logit", TensorProto.FLOAT, ["C"]),
-            _value("contributions", TensorProto.FLOAT, ["C", count]),
-            _value("weights", TensorProto.FLOAT, [count]),
-            _value("intercept", TensorProto.FLOAT, [1]),
+            tensor("probability", TensorProto.FLOAT, ["C"]),
+            tensor("logit", TensorProto.FLOAT, ["C"]),
+            tensor("contributions", TensorProto.FLOAT, ["C", count]),
+            tensor("weights", TensorProto.FLOAT, [count]),
+            tensor("intercept", TensorProto.FLOAT, [1]),
         ],
     )
 
@@ -185,22 +186,23 @@ def _finish(builder: GraphBuilder, raw: str, recent: str, count: int) -> onnx.Mo
     return builder.model(
         "history_scorer",
         [
-            _value("history_rows", TensorProto.INT64, ["H"]),
-            _value("history_weights", TensorProto.FLOAT, ["H"]),
-            _value("exclude_rows", TensorProto.INT64, ["E"]),
-            _value("allowed", TensorProto.BOOL, [count]),
-            _value("k", TensorProto.INT64, [1]),
-            _value("candidate_rows", TensorProto.INT64, ["C"]),
+            tensor("history_rows", TensorProto.INT64, ["H"]),
+            tensor("history_weights", TensorProto.FLOAT, ["H"]),
+            tensor("exclude_rows", TensorProto.INT64, ["E"]),
+            tensor("allowed", TensorProto.BOOL, [count]),
+            tensor("k", TensorProto.INT64, [1]),
+            tensor("candidate_rows", TensorProto.INT64, ["C"]),
         ],
         [
-            _value("top_rows", TensorProto.INT64, ["K"]),
-            _value("top_scores", TensorProto.FLOAT, ["K"]),
-            _value("statistics", TensorProto.FLOAT, [2]),
-            _value("candidate_scores", TensorProto.FLOAT, ["C"]),
-            _value("contributions", TensorProto.FLOAT, ["H", "C"]),
+            tensor("top_rows", TensorProto.INT64, ["K"]),
+            tensor("top_scores", TensorProto.FLOAT, ["K"]),
+            tensor("statistics", TensorProto.FLOAT, [2]),
+            tensor("candidate_scores", TensorProto.FLOAT, ["C"]),
+            tensor("contributions", TensorProto.FLOAT, ["H", "C"]),
         ],
     )
 
 
-def _value(name: str, kind: int, shape: list[Any]) -> onnx.ValueInfoProto:
+def tensor(name: str, kind: int, shape: list[Any]) -> onnx.ValueInfoProto:
+    """Describes an input or output: its element type (onnx.TensorProto) and shape, with names for what varies."""
     return helper.make_tensor_value_info(name, kind, shape)

@@ -23,6 +23,7 @@ from services.classical.training.evaluation import Ranks, gains, paired_bootstra
 from services.classical.training.histories import Positions
 from services.classical.training.offline_recommender import OfflineRecommender, target_ranks
 from services.classical.training.options import FitOptions
+from services.classical.training.rankers import RANKERS
 
 NEWEST_LEFT_OUT = {"test": 0, "validation": 1}
 
@@ -76,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, values in ranks.items():
                 collected.setdefault(name, []).append(values)
     print(f"\n{chosen.position} position, mean of tie seeds {chosen.tie_seeds}, HR@10/NDCG@10")
-    best = max((name for name in collected if name != "ranker"), key=lambda name: _mean_gains(collected[name]).mean())
+    rankers = {"ranker", *RANKERS}
+    best = max(
+        (name for name in collected if name not in rankers), key=lambda name: _mean_gains(collected[name]).mean()
+    )
     for name, runs in collected.items():
         figures = np.mean([quality(values) for values in runs], axis=0)
         print(f"  {name:<16} {figures[0]:.4f} / {figures[1]:.4f}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from services.classical.features import POPULARITY, POPULARITY_FOR_NEWCOMERS
 from services.classical.training.candidate_lists import CandidateLists
 from services.classical.training.dataset import Floats
+from services.classical.training.graphs import ranker_graph
 from services.classical.training.options import RankerOptions
 
 Doubles = NDArray[np.float64]
@@ -28,6 +30,8 @@ class LinearRanker:
         coefficients: float32[F]; those of scorers are never negative.
         intercept: Makes the sigmoid of the logit a probability.
         lists: Number of candidate lists it learnt from; 0 when the data held none and equal weights were taken.
+        name: "linear", or "svm" for one that is fitted as a support vector machine.
+        algorithm: In one line, for the manifest.
     """
 
     names: tuple[str, ...]
@@ -36,6 +40,8 @@ class LinearRanker:
     coefficients: Floats
     intercept: float
     lists: int
+    name: str = "linear"
+    algorithm: str = "linear, conditional logit over candidate lists"
 
     def contributions(self, features: Floats) -> Floats:
         """float32[C, F]: what each feature adds to the logit."""
@@ -46,6 +52,10 @@ class LinearRanker:
         """float32[C]."""
         total: Floats = self.contributions(features).sum(axis=1) + np.float32(self.intercept)
         return total
+
+    def graph(self) -> onnx.ModelProto:
+        """Writes the ranker; see `ranker_graph`."""
+        return ranker_graph(self.means, self.scales, self.coefficients, self.intercept)
 
 
 def fit_linear_ranker(lists: CandidateLists, options: RankerOptions) -> LinearRanker:
@@ -74,7 +84,7 @@ def fit_linear_ranker(lists: CandidateLists, options: RankerOptions) -> LinearRa
     coefficients = prior
     if len(targets):
         coefficients = scipy.optimize.minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds).x
-    slope, intercept = _calibrate(lists, ((lists.features - means) / scales) @ coefficients, options)
+    slope, intercept = calibrate(lists, ((lists.features - means) / scales) @ coefficients, options)
     return LinearRanker(
         names=lists.names,
         means=np.asarray(means, np.float32),
@@ -114,7 +124,7 @@ def _negative_log_likelihood(
     return value, (expected - features[targets].sum(axis=0)) / len(targets)
 
 
-def _calibrate(lists: CandidateLists, scores: Doubles, options: RankerOptions) -> tuple[float, float]:
+def calibrate(lists: CandidateLists, scores: Doubles, options: RankerOptions) -> tuple[float, float]:
     """Slope and intercept that turn scores into probabilities of being next; the slope never changes the order."""
     chosen = np.zeros(len(scores), np.int64)
     chosen[lists.targets[lists.targets >= 0]] = 1

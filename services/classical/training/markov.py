@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 
@@ -17,20 +19,30 @@ def fit_markov(interactions: Interactions, options: MarkovOptions) -> DenseScore
     Recommendation", WWW 2010, unfactorised), smoothed by looking `fit_window` steps ahead. Counts are damped by
     powers of both items' totals instead of being made probabilities. Dislikes are left out of the count.
     """
-    positive = interactions.weights > 0
-    users, items = interactions.users[positive], interactions.items[positive]
-    count = interactions.item_count
-    pairs = scipy.sparse.csr_matrix((count, count), dtype=np.float32)
-    for gap in range(1, min(options.fit_window, len(items) - 1) + 1):
-        same_user = users[gap:] == users[:-gap]
-        source, target = items[:-gap][same_user], items[gap:][same_user]
-        strength = np.full(len(source), options.fit_decay ** (gap - 1), np.float32)
-        pairs = pairs + scipy.sparse.csr_matrix((strength, (source, target)), shape=(count, count))
+    pairs = ordered_pairs(interactions, options.fit_window, options.fit_decay)
     similarities = np.asarray(pairs.toarray(), np.float32)
     np.fill_diagonal(similarities, 0.0)
     similarities /= _damping(similarities.sum(axis=1), options.source_exponent)[:, None]
     similarities /= _damping(np.asarray(pairs.sum(axis=0)).ravel(), options.target_exponent)
     return DenseScorer(similarities, options.decay, options.window)
+
+
+def ordered_pairs(interactions: Interactions, window: int, decay: float) -> Any:
+    """Counts positive events of one user that follow each other within `window` steps.
+
+    Returns:
+        A float32 scipy CSR matrix [N, N], earlier item by later item: the sum of `decay`^(steps between - 1).
+    """
+    positive = interactions.weights > 0
+    users, items = interactions.users[positive], interactions.items[positive]
+    count = interactions.item_count
+    pairs = scipy.sparse.csr_matrix((count, count), dtype=np.float32)
+    for gap in range(1, min(window, len(items) - 1) + 1):
+        same_user = users[gap:] == users[:-gap]
+        source, target = items[:-gap][same_user], items[gap:][same_user]
+        strength = np.full(len(source), decay ** (gap - 1), np.float32)
+        pairs = pairs + scipy.sparse.csr_matrix((strength, (source, target)), shape=(count, count))
+    return pairs
 
 
 def _damping(

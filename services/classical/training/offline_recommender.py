@@ -27,16 +27,17 @@ class OfflineRecommender:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.scorers = {scorer["name"]: ScorerSession(str(folder / scorer["file"])) for scorer in manifest["scorers"]}
         self._features = manifest["ranker"]["features"]
-        self._ranker = open_session(str(folder / manifest["ranker"]["file"]))
+        self.rankers = {one["name"]: open_session(str(folder / one["file"])) for one in manifest["rankers"]}
+        self.default_ranker = manifest["ranker"]["name"]
         with np.load(folder / manifest["statistics"]) as statistics:
             self._popularity: Floats = statistics["popularity"]
         self._count = candidates_per_scorer
 
-    def score(self, history: Integers, weights: Floats) -> tuple[dict[str, Floats], Integers, Floats]:
+    def score(self, history: Integers, weights: Floats) -> tuple[dict[str, Floats], Integers, dict[str, Floats]]:
         """Scores for one history, oldest first.
 
         Returns:
-            Scorer name to raw scores float32[N]; candidate rows int64[C]; their logits float32[C].
+            Scorer name to raw scores float32[N]; candidate rows int64[C]; ranker name to their logits float32[C].
         """
         everything = np.arange(len(self._popularity))
         raw, statistics = {}, {}
@@ -52,19 +53,20 @@ class OfflineRecommender:
             self._popularity[rows],
             len(history),
         )
-        (logits,) = self._ranker.run(["logit"], {"features": features})
+        logits = {name: ranker.run(["logit"], {"features": features})[0] for name, ranker in self.rankers.items()}
         return raw, rows, logits
 
 
 def target_ranks(recommender: OfflineRecommender, interactions: Interactions, positions: Positions) -> dict[str, Ranks]:
-    """Ranks the event at each position's end among all unseen items: scorer name and `ranker` to float64[P].
+    """Ranks the event at each position's end among all unseen items: to float64[P], by name of scorer and ranker, and
+    `ranker` for the default one.
 
     What the ranker was not given as a candidate has infinite rank.
 
     Raises:
         ValueError: An item to predict was seen before; no system may show it again.
     """
-    ranks: dict[str, list[float]] = {name: [] for name in (*recommender.scorers, "ranker")}
+    ranks: dict[str, list[float]] = {name: [] for name in (*recommender.scorers, *recommender.rankers)}
     for start, end in zip(positions.starts, positions.ends, strict=True):
         history, target = interactions.items[start:end], int(interactions.items[end])
         if target in history:
@@ -74,5 +76,7 @@ def target_ranks(recommender: OfflineRecommender, interactions: Interactions, po
             ranks[name].append(rank_of_target(scores, target, history))
         found = np.flatnonzero(rows == target)
         nobody = np.zeros(0, np.int64)
-        ranks["ranker"].append(rank_of_target(logits, int(found[0]), nobody) if len(found) else np.inf)
+        for name, values in logits.items():
+            ranks[name].append(rank_of_target(values, int(found[0]), nobody) if len(found) else np.inf)
+    ranks["ranker"] = ranks[recommender.default_ranker]
     return {name: np.array(values) for name, values in ranks.items()}

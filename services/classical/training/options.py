@@ -12,6 +12,13 @@ LARGEST_CATALOGUE = 20_000
 """Most items a bundle may hold: item-to-item scorers keep one float32 for each pair, 1.6 GB at this size."""
 
 
+SOURCES = ("ease", "markov", "factors", "ials", "item2vec")
+"""Every collaborative scorer, in the order of a bundle."""
+
+DEFAULT_SOURCES = ("ease", "markov", "factors", "ials")
+"""What is fitted unless more is asked for; with the scorers of texts and tags that makes six candidate sources."""
+
+
 @dataclass(frozen=True)
 class EaseOptions:
     """EASE with recency-decayed input.
@@ -79,6 +86,54 @@ class FactorOptions:
 
 
 @dataclass(frozen=True)
+class IalsOptions:
+    """Matrix factorisation by alternating least squares.
+
+    Attributes:
+        decay: Factor for each step back in the history when scoring.
+        window: Newest events that count when scoring.
+        fit_decay: The same factor on the input while fitting, over the whole history.
+        dimensions: Length of an item's factor vectors.
+        confidence: How much more an event counts than a missing one, for each unit of weight.
+        regularization: Ridge penalty of the factors.
+        iterations: Passes over users and items.
+    """
+
+    decay: float = 0.83
+    window: int = 30
+    fit_decay: float = 0.97
+    dimensions: int = 32
+    confidence: float = 4.0
+    regularization: float = 10.0
+    iterations: int = 15
+
+
+@dataclass(frozen=True)
+class Item2vecOptions:
+    """item2vec as a decomposition of mutual information.
+
+    Attributes:
+        decay: Factor for each step back in the history when scoring.
+        window: Newest events that count when scoring.
+        fit_window: Largest number of steps between two events that counts as a pair.
+        fit_decay: Factor for each further step between two events while counting.
+        dimensions: Length of an item's vectors.
+        negatives: Number of negative samples that the shift stands for, at least 1.
+        smoothing: Power of an item's frequency as a context.
+        value_exponent: Power of the singular values in both vectors.
+    """
+
+    decay: float = 0.7
+    window: int = 30
+    fit_window: int = 5
+    fit_decay: float = 0.9
+    dimensions: int = 128
+    negatives: float = 1.0
+    smoothing: float = 0.5
+    value_exponent: float = 0.25
+
+
+@dataclass(frozen=True)
 class ContentOptions:
     """Content scorers: vectors of texts, pictures or tags.
 
@@ -102,6 +157,11 @@ class RankerOptions:
         most_lists: Candidate lists to learn from at most; a larger data set is sampled.
         short_history_share: Share of lists that are repeated with a history cut to its newest 0 to 4 events, so
             that the ranker learns what to do for newcomers.
+        families: Rankers to fit besides the linear one: "svm", "forest", "boosted".
+        trees: Trees of a forest or of boosting.
+        leaves: Most leaves of one tree of a forest.
+        negatives: Candidates for each next item among the rows that trees are fitted on.
+        most_tree_rows: Rows that trees, or pairs that the SVM, are fitted on at most.
         prior_strength: Pull of the coefficients towards equal weights, in numbers of lists: decides for tiny data
             sets, means nothing for large ones.
     """
@@ -111,6 +171,11 @@ class RankerOptions:
     most_lists: int = 6_000
     short_history_share: float = 0.25
     prior_strength: float = 20.0
+    families: tuple[str, ...] = ("svm", "forest")
+    trees: int = 80
+    leaves: int = 128
+    negatives: int = 12
+    most_tree_rows: int = 50_000
 
 
 @dataclass(frozen=True)
@@ -118,12 +183,16 @@ class FitOptions:
     """All options of one fit.
 
     Attributes:
+        sources: Collaborative scorers to fit, in the order of the bundle.
         seed: Seeds every random choice: the same data, options and seed give the same bundle on one machine.
     """
 
+    sources: tuple[str, ...] = DEFAULT_SOURCES
     ease: EaseOptions = field(default_factory=EaseOptions)
     markov: MarkovOptions = field(default_factory=MarkovOptions)
     factors: FactorOptions = field(default_factory=FactorOptions)
+    ials: IalsOptions = field(default_factory=IalsOptions)
+    item2vec: Item2vecOptions = field(default_factory=Item2vecOptions)
     content: ContentOptions = field(default_factory=ContentOptions)
     ranker: RankerOptions = field(default_factory=RankerOptions)
     seed: int = 1

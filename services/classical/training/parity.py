@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.classical.training.dataset import Floats, Integers, Interactions
 from services.classical.training.histories import Positions, whole_histories
-from services.classical.training.linear_ranker import LinearRanker
+from services.classical.training.rankers import Ranker
 from services.classical.training.scorers import Scorer
 
 LARGEST_DIFFERENCE = 1e-3
@@ -86,7 +86,7 @@ def check_scorer(name: str, graph: bytes, scorer: Scorer, interactions: Interact
     return largest
 
 
-def check_ranker(graph: bytes, ranker: LinearRanker, features: Floats) -> float:
+def check_ranker(graph: bytes, ranker: Ranker, features: Floats) -> float:
     """Compares logits and contributions for features float32[C, F]; returns the largest difference.
 
     Raises:

@@ -15,8 +15,8 @@ from services.classical.training.dataset import Integers, Interactions
 from services.classical.training.evaluation import Quality, Ranks, quality
 from services.classical.training.first_stage import FirstStage, fit_first_stage
 from services.classical.training.histories import Positions
-from services.classical.training.linear_ranker import LinearRanker, fit_linear_ranker
 from services.classical.training.options import FitOptions
+from services.classical.training.rankers import Ranker, best_ranker, fit_rankers
 from services.classical.training.scorers import FactoredScorer
 
 Progress = Callable[[str, float], None]
@@ -34,14 +34,15 @@ class TwoStageFit:
 
     Attributes:
         first_stage: Fitted on all events.
-        ranker: Fitted on held-out positions.
-        validation: Scorer name, `popularity` and `ranker` to its quality on the newest event of each user, by scorers
-            that saw none of the held-out events and a ranker that did not see this one.
+        rankers: Name to ranker, fitted on held-out positions; the one that serves by default comes first.
+        validation: Name of a scorer, `popularity`, name of a ranker, and `ranker` for the default one, to its quality
+            on the newest event of each user, by scorers that saw none of the held-out events and rankers that did not
+            see this one.
         validated_users: Number of users that validation counts.
     """
 
     first_stage: FirstStage
-    ranker: LinearRanker
+    rankers: Mapping[str, Ranker]
     validation: Mapping[str, Quality]
     validated_users: int
 
@@ -65,26 +66,29 @@ def fit_two_stages(
             pool.submit(fit_first_stage, events, content, options, report.part(number))
             for number, events in enumerate([interactions.without_newest(held_out), interactions])
         ]
-        ranker, validation, users = _fit_ranker(fits[0].result(), interactions, held_out, options)
-        return TwoStageFit(fits[1].result(), ranker, validation, users)
+        rankers, validation, users = _fit_rankers(fits[0].result(), interactions, held_out, options)
+        return TwoStageFit(fits[1].result(), rankers, validation, users)
 
 
-def _fit_ranker(
+def _fit_rankers(
     earlier: FirstStage, interactions: Interactions, held_out: Integers, options: FitOptions
-) -> tuple[LinearRanker, dict[str, Quality], int]:
-    """Fits the ranker; also one without the newest positions, to validate on those. Returns their number too."""
+) -> tuple[dict[str, Ranker], dict[str, Quality], int]:
+    """Fits the rankers; also some without the newest positions, to validate on those. Returns their number too."""
     positions, newest = _held_out_positions(interactions, held_out, options)
     count = options.ranker.candidates_per_scorer
     earlier_lists = build_candidate_lists(earlier, interactions, positions.take(~newest), count)
     newest_lists = build_candidate_lists(earlier, interactions, positions.take(newest), count)
     newcomer_lists = _newcomer_lists(earlier, interactions, positions.take(~newest), options)
-    validation_ranker = fit_linear_ranker(join_lists([earlier_lists, newcomer_lists]), options.ranker)
+    earlier_rankers = fit_rankers(join_lists([earlier_lists, newcomer_lists]), options.ranker, options.seed)
     ranks: dict[str, Ranks] = {
-        **newest_lists.scorer_ranks,
-        "ranker": newest_lists.ranks(validation_ranker.logits(newest_lists.features)),
+        name: newest_lists.ranks(ranker.logits(newest_lists.features)) for name, ranker in earlier_rankers.items()
     }
-    ranker = fit_linear_ranker(join_lists([earlier_lists, newest_lists, newcomer_lists]), options.ranker)
-    return ranker, {name: quality(values) for name, values in ranks.items()}, len(newest_lists)
+    validation = {name: quality(values) for name, values in {**newest_lists.scorer_ranks, **ranks}.items()}
+    everything = join_lists([earlier_lists, newest_lists, newcomer_lists])
+    rankers = fit_rankers(everything, options.ranker, options.seed)
+    best = best_ranker({name: values for name, values in ranks.items() if name in rankers})
+    validation["ranker"] = validation[best]
+    return {best: rankers[best], **rankers}, validation, len(newest_lists)
 
 
 def join_lists(parts: list[CandidateLists]) -> CandidateLists:

@@ -140,9 +140,11 @@ class BundleKeeper:
         if not answered:
             return
         scorers: dict[Family, tuple[str, ...]] = {family: tuple(bundle.scorers) for family, bundle in answered.items()}
+        rankers = next((tuple(bundle.rankers) for bundle in answered.values() if bundle.rankers), ())
         known = self._known.get((tenant, version))
         if known is not None:
             known.scorers.update(scorers)
+            known.rankers = rankers or known.rankers
             return
         family = next(iter(answered))
         try:
@@ -150,4 +152,6 @@ class BundleKeeper:
         except MeshError as error:
             _logger.warning("bundle vocabulary not read", family=family, details=error.details)
             return
-        self._known[tenant, version] = ServingBundle(version, tuple(bundle.item_ids), bundle.event_watermark, scorers)
+        self._known[tenant, version] = ServingBundle(
+            version, tuple(bundle.item_ids), bundle.event_watermark, scorers, rankers
+        )

@@ -32,7 +32,7 @@ from services.orchestrator.recommend.sources.source import Candidates, SourceInp
 from services.orchestrator.recommend.sources.text_content import text_content
 from services.orchestrator.recommend.steps import FALLBACKS, StepLog
 from services.orchestrator.settings import OrchestratorSettings
-from services.orchestrator.store.records import RecommendationState
+from services.orchestrator.store.records import RecommendationState, RouteArm
 from services.runtime.errors import NotFound, ServiceError
 from services.runtime.request_context import current_request
 
@@ -94,6 +94,7 @@ class Recommender:
             allowed=allowed,
             bundle=bundle,
             count=max(CANDIDATES_PER_SOURCE, 2 * options.page_size),
+            ranker=arm.model,
         )
         candidates = await self._candidates(request, steps, budget)
         new = fresh(request, steps)
@@ -115,7 +116,7 @@ class Recommender:
             message,
             [SlateItem(item.item_id, item.score, _sources(item, candidates, options.slots)) for item in places],
             bundle.version if bundle else "",
-            arm,
+            arm.name,
             max((event.sequence for event in state.history), default=0),
         )
         kept = await self._keep(tenant, made, steps, budget)
@@ -180,14 +181,19 @@ class Recommender:
 
     def _bundle(
         self, tenant: str, state: RecommendationState, user_id: str, steps: StepLog
-    ) -> tuple[ServingBundle | None, str]:
-        """Return the bundle of the user's arm, or the serving one when no service has that."""
-        version, arm = choose_bundle(state, tenant, user_id, current_request().request_id)
-        bundle = self.bundles.serving(tenant, version)
-        if bundle is None and version:
-            steps.lose("bundle", f"no model service has bundle {version} loaded; {FALLBACKS['bundle']}")
-            if version != state.bundle.version:
-                bundle, arm = self.bundles.serving(tenant, state.bundle.version), ""
+    ) -> tuple[ServingBundle | None, RouteArm]:
+        """Return the bundle of the user's arm, or the serving one when no service has that; and the arm."""
+        arm = choose_bundle(state, tenant, user_id, current_request().request_id)
+        bundle = self.bundles.serving(tenant, arm.version)
+        if bundle is None and arm.version:
+            steps.lose("bundle", f"no model service has bundle {arm.version} loaded; {FALLBACKS['bundle']}")
+            if arm.version != state.bundle.version:
+                arm = RouteArm("", "", state.bundle.version, 1)
+                bundle = self.bundles.serving(tenant, arm.version)
+        if bundle is not None and arm.model and bundle.rankers and arm.model not in bundle.rankers:
+            why_not = f"bundle {bundle.version} has no ranker {arm.model!r} but {', '.join(bundle.rankers)}"
+            steps.lose("ranker", f"{why_not}; {FALLBACKS['ranker']}")
+            arm = replace(arm, name="", model="")
         return bundle, arm
 
     async def _keep(self, tenant: str, made: MadeSlate, steps: StepLog, budget: Budget) -> bool:

@@ -59,6 +59,7 @@ async def rank(
                 item_ids=item_ids,
                 contribution_count=max(1, reason_count),
                 explained_count=explained_count,
+                ranker=request.ranker,
             ),
             seconds,
         )

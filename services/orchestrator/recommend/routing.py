@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from marquee.entertainment.v1.route_service_pb2 import ROUTE_KEY_REQUEST
 from services.orchestrator.store.records import RecommendationState, Route, RouteArm
@@ -12,16 +13,16 @@ RECOMMEND = "recommend"
 """The task that routes between bundles."""
 
 
-def choose_bundle(state: RecommendationState, tenant: str, user_id: str, request_id: str) -> tuple[str, str]:
-    """Return the bundle's version and the arm's name; the serving bundle and an empty name without a route.
+def choose_bundle(state: RecommendationState, tenant: str, user_id: str, request_id: str) -> RouteArm:
+    """Return the arm with its bundle's version; the serving bundle under an empty name without a route.
 
     The same user, or the same request for a route by request, always gets the same arm.
     """
     if state.route is None:
-        return state.bundle.version, ""
+        return RouteArm("", "", state.bundle.version, 1)
     key = request_id if state.route.key == ROUTE_KEY_REQUEST else user_id
     arm = choose_arm(state.route, tenant, key)
-    return arm.version or state.bundle.version, arm.name
+    return replace(arm, version=arm.version or state.bundle.version)
 
 
 def choose_arm(route: Route, tenant: str, key: str) -> RouteArm:

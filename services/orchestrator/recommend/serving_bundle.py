@@ -23,12 +23,14 @@ class ServingBundle:
         item_ids: item id of each bundle row.
         event_watermark: highest event sequence number that the fit saw.
         scorers: names of the scorers each reachable service serves.
+        rankers: names of the rankers, the default one first; empty while nobody who ranks was reached.
     """
 
     version: str
     item_ids: tuple[str, ...]
     event_watermark: int
     scorers: dict[Family, tuple[str, ...]]
+    rankers: tuple[str, ...] = ()
     known: frozenset[str] = field(init=False)
     _mapped_sequence: int = field(init=False, default=-1)
     _snapshot_rows: Rows = field(init=False)

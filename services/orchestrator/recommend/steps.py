@@ -69,6 +69,7 @@ FALLBACKS: dict[str, str] = {
     "history": "the list goes by what this replica last knew of the user, or by what is popular",
     "filter": "the catalogue is as this replica last knew it",
     "bundle": "the serving bundle stands in for an arm's; without any, the list is what is popular",
+    "ranker": "the bundle's default ranker stands in for the arm's",
     "slate": "the list has no further page and no attribution tokens",
     "candidates/classical": "the other candidate sources fill the list",
     "candidates/text": "the other candidate sources fill the list",

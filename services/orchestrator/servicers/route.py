@@ -93,8 +93,8 @@ def _check_task(check: Violations, field: str, task: str) -> None:
 def _check_arm(check: Violations, field: str, arm: pb.RouteArm) -> None:
     if not _NAME.fullmatch(arm.name):
         check.add(f"{field}.name", 'is not 1 to 64 characters of a-z, A-Z, 0-9, ".", "_" and "-"')
-    if arm.model:
-        check.add(f"{field}.model", "is set; bundles are told apart by their version alone, leave it out")
+    if arm.model and not _NAME.fullmatch(arm.model):
+        check.add(f"{field}.model", 'is no name of a ranker; bundles have "linear", "svm" and others')
     if arm.version:
         check.version(f"{field}.version", arm.version)
     check.within(f"{field}.weight", arm.weight, 0, _MOST_WEIGHT)

@@ -31,7 +31,7 @@ class ScorerDescription(_Part):
 
 
 class RankerDescription(_Part):
-    """The ranker and its features, in the order of the graph's columns."""
+    """A ranker and its features, in the order of the graph's columns."""
 
     name: str
     file: str
@@ -40,7 +40,13 @@ class RankerDescription(_Part):
 
 
 class BundleManifest(_Part):
-    """An immutable bundle."""
+    """An immutable bundle.
+
+    Attributes:
+        ranker: the ranker that answers unless another is asked for.
+        rankers: every ranker, that one included; all take the same features. Empty in bundles of before there were
+            several.
+    """
 
     format: Literal[1]
     tenant: str
@@ -53,6 +59,7 @@ class BundleManifest(_Part):
     items: str
     scorers: list[ScorerDescription]
     ranker: RankerDescription | None = None
+    rankers: list[RankerDescription] = []
     files: dict[str, str]
 
 

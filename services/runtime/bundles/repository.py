@@ -34,7 +34,8 @@ class LoadedBundle:
         scorers: scorers this service serves candidates from.
         ranked_scorers: scorers whose scores are features of the ranker, whichever service serves them: the ranker needs
             the scores of every candidate, not only of those that the other service proposed. Empty without a ranker.
-        ranker: graph of the ranker; None on services that do not rank.
+        rankers: graph of each ranker by its name, the one that answers by default first; empty on services that do
+            not rank.
         popularity: float32[N], standardised popularity of each row; zeros on services that do not rank.
     """
 
@@ -44,7 +45,7 @@ class LoadedBundle:
     rows: dict[str, int]
     scorers: dict[str, HistoryScorer]
     ranked_scorers: dict[str, HistoryScorer]
-    ranker: OnnxModel | None
+    rankers: dict[str, OnnxModel]
     popularity: Floats
 
 
@@ -113,11 +114,13 @@ class BundleRepository:
             manifest = read_bundle_manifest(folder)
             ranker = manifest.ranker if self._with_ranker else None
             features = ranker.features if ranker else []
+            rankers = [ranker, *(one for one in manifest.rankers if one.name != ranker.name)] if ranker else []
             needed = [one for one in manifest.scorers if one.service == self._service or one.name in features]
             wanted = [
                 manifest.items,
                 *(scorer.file for scorer in needed),
-                *([ranker.file, STATISTICS_FILE] if ranker else []),
+                *(one.file for one in rankers),
+                *([STATISTICS_FILE] if ranker else []),
             ]
             for name in wanted:
                 _verify(folder, name, manifest.files)
@@ -139,11 +142,11 @@ class BundleRepository:
                 {item_id: row for row, item_id in enumerate(item_ids)},
                 {scorer.name: scorers[scorer.name] for scorer in needed if scorer.service == self._service},
                 {name: scorers[name] for name in features if name in scorers},
-                OnnxModel(folder / ranker.file, CPU) if ranker else None,
+                {one.name: OnnxModel(folder / one.file, CPU) for one in rankers},
                 _read_popularity(folder, len(item_ids)) if ranker else numpy.zeros(len(item_ids), numpy.float32),
             )
             _check_scorers(bundle)
-            _check_ranker(bundle)
+            _check_rankers(bundle)
         except Exception as error:
             # Whatever a broken bundle makes the libraries raise, the bundles loaded before serve on. Their texts may
             # name paths of this machine, so only our own go to the caller.
@@ -197,15 +200,16 @@ def _check_scorers(bundle: LoadedBundle) -> None:
         scorer.top(History(NO_ROWS, numpy.zeros(0, numpy.float32)), NO_ROWS, None, 10)
 
 
-def _check_ranker(bundle: LoadedBundle) -> None:
-    """Run the ranker once and hold it to its contract: one probability and one row of contributions a candidate."""
-    if bundle.ranker is None or bundle.manifest.ranker is None:
+def _check_rankers(bundle: LoadedBundle) -> None:
+    """Run each ranker once and hold it to its contract: one probability and one row of contributions a candidate."""
+    if bundle.manifest.ranker is None:
         return
     width = len(bundle.manifest.ranker.features)
-    outputs = bundle.ranker.run({"features": numpy.zeros((2, width), numpy.float32)})
-    shapes = {"probability": (2,), "contributions": (2, width), "weights": (width,)}
-    for name, shape in shapes.items():
-        if name not in outputs or outputs[name].shape != shape:
-            raise BundleDamaged(
-                f"ranker {bundle.manifest.ranker.name}: output {name} is missing or not of shape {shape}"
-            )
+    for name, ranker in bundle.rankers.items():
+        outputs = ranker.run({"features": numpy.zeros((2, width), numpy.float32)})
+        shapes = {"probability": (2,), "contributions": (2, width)}
+        if "weights" in outputs:
+            shapes["weights"] = (width,)
+        for output, shape in shapes.items():
+            if output not in outputs or outputs[output].shape != shape:
+                raise BundleDamaged(f"ranker {name}: output {output} is missing or not of shape {shape}")

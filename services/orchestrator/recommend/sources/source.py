@@ -21,6 +21,7 @@ class SourceInput:
         allowed: bool[N] over the snapshot: passes the filter, is not excluded and, unless asked for, not seen.
         bundle: the serving bundle; None before the first training or while nobody has it loaded.
         count: candidates wanted from each source.
+        ranker: name of the bundle's ranker that orders them; empty for its default one.
     """
 
     tenant: str
@@ -29,6 +30,7 @@ class SourceInput:
     allowed: Mask
     bundle: ServingBundle | None
     count: int
+    ranker: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class TestRankCandidates:
         scores = [found.linear_score for found in answer.candidates]
         assert scores == sorted(scores, reverse=True)
         assert answer.candidates[0].item_id == "item-9"
-        assert (answer.report.model, answer.report.version) == ("ranker", "v1")
+        assert (answer.report.model, answer.report.version) == ("ranker linear", "v1")
         assert answer.report.compute_microseconds > 0
 
     async def test_contributions_add_up_to_the_linear_score(self, classical: ClassicalServiceAsyncStub) -> None:

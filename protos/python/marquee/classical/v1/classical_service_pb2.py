@@ -26,7 +26,7 @@ from marquee.common.v1 import candidate_pb2 as marquee_dot_common_dot_v1_dot_can
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/classical/v1/classical_service.proto\x12\x14marquee.classical.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet\"\xb7\x01\n\x15RankCandidatesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\t\x12/\n\x07history\x18\x03 \x03(\x0b\x32\x1e.marquee.common.v1.HistoryItem\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x1a\n\x12\x63ontribution_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x65xplained_count\x18\x06 \x01(\x05\"\x83\x01\n\x16RankCandidatesResponse\x12\x39\n\ncandidates\x18\x01 \x03(\x0b\x32%.marquee.classical.v1.RankedCandidate\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xe0\x01\n\x0fRankedCandidate\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0clinear_score\x18\x03 \x01(\x02\x12;\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32).marquee.classical.v1.FeatureContribution\x12:\n\x07history\x18\x05 \x03(\x0b\x32).marquee.classical.v1.HistoryContribution\x12\x1e\n\x16positive_history_total\x18\x06 \x01(\x02\"<\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"<\n\x13HistoryContribution\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\x32\xf8\x01\n\x10\x43lassicalService\x12w\n\x12GenerateCandidates\x12/.marquee.classical.v1.GenerateCandidatesRequest\x1a\x30.marquee.classical.v1.GenerateCandidatesResponse\x12k\n\x0eRankCandidates\x12+.marquee.classical.v1.RankCandidatesRequest\x1a,.marquee.classical.v1.RankCandidatesResponseBh\n\x18\x64\x65v.marquee.classical.v1P\x01Z3marquee.dev/protos/marquee/classical/v1;classicalv1\xaa\x02\x14Marquee.Classical.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/classical/v1/classical_service.proto\x12\x14marquee.classical.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet\"\xc7\x01\n\x15RankCandidatesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\t\x12/\n\x07history\x18\x03 \x03(\x0b\x32\x1e.marquee.common.v1.HistoryItem\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x1a\n\x12\x63ontribution_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x65xplained_count\x18\x06 \x01(\x05\x12\x0e\n\x06ranker\x18\x07 \x01(\t\"\x83\x01\n\x16RankCandidatesResponse\x12\x39\n\ncandidates\x18\x01 \x03(\x0b\x32%.marquee.classical.v1.RankedCandidate\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xe0\x01\n\x0fRankedCandidate\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0clinear_score\x18\x03 \x01(\x02\x12;\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32).marquee.classical.v1.FeatureContribution\x12:\n\x07history\x18\x05 \x03(\x0b\x32).marquee.classical.v1.HistoryContribution\x12\x1e\n\x16positive_history_total\x18\x06 \x01(\x02\"<\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"<\n\x13HistoryContribution\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\x32\xf8\x01\n\x10\x43lassicalService\x12w\n\x12GenerateCandidates\x12/.marquee.classical.v1.GenerateCandidatesRequest\x1a\x30.marquee.classical.v1.GenerateCandidatesResponse\x12k\n\x0eRankCandidates\x12+.marquee.classical.v1.RankCandidatesRequest\x1a,.marquee.classical.v1.RankCandidatesResponseBh\n\x18\x64\x65v.marquee.classical.v1P\x01Z3marquee.dev/protos/marquee/classical/v1;classicalv1\xaa\x02\x14Marquee.Classical.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,15 +39,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=216
   _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=297
   _globals['_RANKCANDIDATESREQUEST']._serialized_start=300
-  _globals['_RANKCANDIDATESREQUEST']._serialized_end=483
-  _globals['_RANKCANDIDATESRESPONSE']._serialized_start=486
-  _globals['_RANKCANDIDATESRESPONSE']._serialized_end=617
-  _globals['_RANKEDCANDIDATE']._serialized_start=620
-  _globals['_RANKEDCANDIDATE']._serialized_end=844
-  _globals['_FEATURECONTRIBUTION']._serialized_start=846
-  _globals['_FEATURECONTRIBUTION']._serialized_end=906
-  _globals['_HISTORYCONTRIBUTION']._serialized_start=908
-  _globals['_HISTORYCONTRIBUTION']._serialized_end=968
-  _globals['_CLASSICALSERVICE']._serialized_start=971
-  _globals['_CLASSICALSERVICE']._serialized_end=1219
+  _globals['_RANKCANDIDATESREQUEST']._serialized_end=499
+  _globals['_RANKCANDIDATESRESPONSE']._serialized_start=502
+  _globals['_RANKCANDIDATESRESPONSE']._serialized_end=633
+  _globals['_RANKEDCANDIDATE']._serialized_start=636
+  _globals['_RANKEDCANDIDATE']._serialized_end=860
+  _globals['_FEATURECONTRIBUTION']._serialized_start=862
+  _globals['_FEATURECONTRIBUTION']._serialized_end=922
+  _globals['_HISTORYCONTRIBUTION']._serialized_start=924
+  _globals['_HISTORYCONTRIBUTION']._serialized_end=984
+  _globals['_CLASSICALSERVICE']._serialized_start=987
+  _globals['_CLASSICALSERVICE']._serialized_end=1235
 # @@protoc_insertion_point(module_scope)

@@ -80,6 +80,7 @@ class RankCandidatesRequest(_message.Message):
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     CONTRIBUTION_COUNT_FIELD_NUMBER: _builtins.int
     EXPLAINED_COUNT_FIELD_NUMBER: _builtins.int
+    RANKER_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant whose bundle answers. Empty means "default"."""
     bundle_version: _builtins.str
@@ -92,6 +93,8 @@ class RankCandidatesRequest(_message.Message):
     """Best candidates to explain with features and history; the others carry their scores alone. Zero means 50; above 2,000 is coerced to
     2,000; negative is INVALID_ARGUMENT.
     """
+    ranker: _builtins.str
+    """Ranker of the bundle, for example "forest". Empty means the bundle's default; FAILED_PRECONDITION when the bundle has no such ranker."""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.HistoryItem]:
         """The user's events, oldest first. At most 1,000; more is INVALID_ARGUMENT."""
@@ -109,10 +112,11 @@ class RankCandidatesRequest(_message.Message):
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         contribution_count: _builtins.int = ...,
         explained_count: _builtins.int = ...,
+        ranker: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "explained_count", b"explained_count", "history", b"history", "item_ids", b"item_ids", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "explained_count", b"explained_count", "history", b"history", "item_ids", b"item_ids", "ranker", b"ranker", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -465,6 +465,7 @@ class Bundle(_message.Message):
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     HAS_RANKER_FIELD_NUMBER: _builtins.int
+    RANKERS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant of the bundle."""
     version: _builtins.str
@@ -487,6 +488,10 @@ class Bundle(_message.Message):
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Item ids in row order; filled by GetBundle only."""
 
+    @_builtins.property
+    def rankers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the rankers that this service serves from the bundle, the one that answers by default first."""
+
     def __init__(
         self,
         *,
@@ -498,10 +503,11 @@ class Bundle(_message.Message):
         item_count: _builtins.int = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         has_ranker: _builtins.bool = ...,
+        rankers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "event_watermark", b"event_watermark", "has_ranker", b"has_ranker", "item_count", b"item_count", "item_ids", b"item_ids", "scorers", b"scorers", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "event_watermark", b"event_watermark", "has_ranker", b"has_ranker", "item_count", b"item_count", "item_ids", b"item_ids", "rankers", b"rankers", "scorers", b"scorers", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
+from marquee.entertainment.v1 import preference_pb2 as marquee_dot_entertainment_dot_v1_dot_preference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5marquee/entertainment/v1/recommendation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\"\x85\x04\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\x11\x65xcluded_item_ids\x18\x03 \x03(\t\x12\x15\n\rrequired_tags\x18\x04 \x03(\t\x12\x15\n\rexcluded_tags\x18\x05 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tdiversity\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x0cinclude_seen\x18\x08 \x01(\x08\x12\x19\n\x0creason_count\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\x12require_known_user\x18\n \x01(\x08\x12\x12\n\npage_token\x18\x0b \x01(\t\x12\x0f\n\x07surface\x18\x0c \x01(\t\x12\x0e\n\x06region\x18\r \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x0e \x03(\t\x12\x0e\n\x06\x66ilter\x18\x0f \x01(\t\x12\x14\n\x07novelty\x18\x10 \x01(\x02H\x03\x88\x01\x01\x12\x18\n\x10session_item_ids\x18\x11 \x03(\t\x12-\n\x05slots\x18\x12 \x03(\x0b\x32\x1e.marquee.entertainment.v1.SlotB\x17\n\x15_maximum_maturity_ageB\x0c\n\n_diversityB\x0f\n\r_reason_countB\n\n\x08_novelty\")\n\x04Slot\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\xf4\x01\n\x11RecommendResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x15\n\rhistory_count\x18\x05 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x06 \x01(\t\x12\x10\n\x08slate_id\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\"\xbf\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x31\n\x07reasons\x18\x06 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\x12\x19\n\x11\x61ttribution_token\x18\x07 \x01(\t\x12\x10\n\x08position\x18\x08 \x01(\x05\"y\n\x06Reason\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32$.marquee.entertainment.v1.ReasonKind\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xd9\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x15\n\rrequired_tags\x18\x03 \x03(\t\x12\x15\n\rexcluded_tags\x18\x04 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x07 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x08 \x01(\tB\x17\n\x15_maximum_maturity_age\"\xa8\x01\n\x14SimilarItemsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t*\xab\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_KIND_HISTORY_ITEM\x10\x01\x12\x1a\n\x16REASON_KIND_POPULARITY\x10\x02\x12\x17\n\x13REASON_KIND_CONTENT\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x12\x16\n\x12REASON_KIND_PINNED\x10\x05\x32\xec\x01\n\x15RecommendationService\x12\x64\n\tRecommend\x12*.marquee.entertainment.v1.RecommendRequest\x1a+.marquee.entertainment.v1.RecommendResponse\x12m\n\x0cSimilarItems\x12-.marquee.entertainment.v1.SimilarItemsRequest\x1a..marquee.entertainment.v1.SimilarItemsResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5marquee/entertainment/v1/recommendation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\x1a)marquee/entertainment/v1/preference.proto\"\xd7\x07\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\x11\x65xcluded_item_ids\x18\x03 \x03(\t\x12\x15\n\rrequired_tags\x18\x04 \x03(\t\x12\x15\n\rexcluded_tags\x18\x05 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tdiversity\x18\x07 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x0cinclude_seen\x18\x08 \x01(\x08\x12\x19\n\x0creason_count\x18\t \x01(\x05H\x02\x88\x01\x01\x12\x1a\n\x12require_known_user\x18\n \x01(\x08\x12\x12\n\npage_token\x18\x0b \x01(\t\x12\x0f\n\x07surface\x18\x0c \x01(\t\x12\x0e\n\x06region\x18\r \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x0e \x03(\t\x12\x0e\n\x06\x66ilter\x18\x0f \x01(\t\x12\x14\n\x07novelty\x18\x10 \x01(\x02H\x03\x88\x01\x01\x12\x18\n\x10session_item_ids\x18\x11 \x03(\t\x12-\n\x05slots\x18\x12 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Slot\x12<\n\rcategory_caps\x18\x13 \x03(\x0b\x32%.marquee.entertainment.v1.CategoryCap\x12\x37\n\npromotions\x18\x14 \x03(\x0b\x32#.marquee.entertainment.v1.Promotion\x12/\n\x06tastes\x18\x15 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Taste\x12U\n\x0esource_weights\x18\x16 \x03(\x0b\x32=.marquee.entertainment.v1.RecommendRequest.SourceWeightsEntry\x12\x0b\n\x03\x61rm\x18\x17 \x01(\t\x12\x11\n\x04seed\x18\x18 \x01(\x03H\x04\x88\x01\x01\x12\x1f\n\x12impression_fatigue\x18\x19 \x01(\x02H\x05\x88\x01\x01\x12:\n\x0b\x65xploration\x18\x1a \x01(\x0b\x32%.marquee.entertainment.v1.Exploration\x1a\x34\n\x12SourceWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x17\n\x15_maximum_maturity_ageB\x0c\n\n_diversityB\x0f\n\r_reason_countB\n\n\x08_noveltyB\x07\n\x05_seedB\x15\n\x13_impression_fatigue\"F\n\tPromotion\x12\x11\n\x07item_id\x18\x01 \x01(\tH\x00\x12\r\n\x03tag\x18\x02 \x01(\tH\x00\x12\r\n\x05\x62oost\x18\x03 \x01(\x02\x42\x08\n\x06target\"J\n\x0b\x45xploration\x12\x11\n\tpositions\x18\x01 \x03(\x05\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0e\n\x0c_temperature\")\n\x04Slot\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"\xf4\x01\n\x11RecommendResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x15\n\rhistory_count\x18\x05 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x06 \x01(\t\x12\x10\n\x08slate_id\x18\x07 \x01(\t\x12\x0b\n\x03\x61rm\x18\x08 \x01(\t\"\xd3\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12\x31\n\x07reasons\x18\x06 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\x12\x19\n\x11\x61ttribution_token\x18\x07 \x01(\t\x12\x10\n\x08position\x18\x08 \x01(\x05\x12\x12\n\npropensity\x18\t \x01(\x02\"y\n\x06Reason\x12\x32\n\x04kind\x18\x01 \x01(\x0e\x32$.marquee.entertainment.v1.ReasonKind\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xd9\x01\n\x13SimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x15\n\rrequired_tags\x18\x03 \x03(\t\x12\x15\n\rexcluded_tags\x18\x04 \x03(\t\x12!\n\x14maximum_maturity_age\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x14\n\x0c\x65ntitlements\x18\x07 \x03(\t\x12\x0e\n\x06\x66ilter\x18\x08 \x01(\tB\x17\n\x15_maximum_maturity_age\"\xa8\x01\n\x14SimilarItemsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\"a\n\x12GetHomePageRequest\x12\x38\n\x04list\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.RecommendRequest\x12\x11\n\trow_count\x18\x02 \x01(\x05\"\xbd\x01\n\x13GetHomePageResponse\x12/\n\x04rows\x18\x01 \x03(\x0b\x32!.marquee.entertainment.v1.HomeRow\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x10\n\x08slate_id\x18\x05 \x01(\t\x12\x0b\n\x03\x61rm\x18\x06 \x01(\t\"\xa5\x01\n\x07HomeRow\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.marquee.entertainment.v1.HomeRowKind\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x38\n\x05items\x18\x05 \x03(\x0b\x32).marquee.entertainment.v1.RecommendedItem\"=\n\x17\x43ontinueWatchingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"P\n\x18\x43ontinueWatchingResponse\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.marquee.entertainment.v1.StartedItem\"U\n\x0bStartedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x18\n\x10watched_fraction\x18\x04 \x01(\x02*\xc2\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18REASON_KIND_HISTORY_ITEM\x10\x01\x12\x1a\n\x16REASON_KIND_POPULARITY\x10\x02\x12\x17\n\x13REASON_KIND_CONTENT\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x12\x16\n\x12REASON_KIND_PINNED\x10\x05\x12\x15\n\x11REASON_KIND_TASTE\x10\x06*\xc8\x01\n\x0bHomeRowKind\x12\x1d\n\x19HOME_ROW_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16HOME_ROW_KIND_CONTINUE\x10\x01\x12\x19\n\x15HOME_ROW_KIND_FOR_YOU\x10\x02\x12\x19\n\x15HOME_ROW_KIND_BECAUSE\x10\x03\x12\x1a\n\x16HOME_ROW_KIND_TRENDING\x10\x04\x12\x15\n\x11HOME_ROW_KIND_TAG\x10\x05\x12\x15\n\x11HOME_ROW_KIND_NEW\x10\x06\x32\xd3\x03\n\x15RecommendationService\x12\x64\n\tRecommend\x12*.marquee.entertainment.v1.RecommendRequest\x1a+.marquee.entertainment.v1.RecommendResponse\x12m\n\x0cSimilarItems\x12-.marquee.entertainment.v1.SimilarItemsRequest\x1a..marquee.entertainment.v1.SimilarItemsResponse\x12j\n\x0bGetHomePage\x12,.marquee.entertainment.v1.GetHomePageRequest\x1a-.marquee.entertainment.v1.GetHomePageResponse\x12y\n\x10\x43ontinueWatching\x12\x31.marquee.entertainment.v1.ContinueWatchingRequest\x1a\x32.marquee.entertainment.v1.ContinueWatchingResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,22 +34,44 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.re
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_REASONKIND']._serialized_start=1634
-  _globals['_REASONKIND']._serialized_end=1805
-  _globals['_RECOMMENDREQUEST']._serialized_start=116
-  _globals['_RECOMMENDREQUEST']._serialized_end=633
-  _globals['_SLOT']._serialized_start=635
-  _globals['_SLOT']._serialized_end=676
-  _globals['_RECOMMENDRESPONSE']._serialized_start=679
-  _globals['_RECOMMENDRESPONSE']._serialized_end=923
-  _globals['_RECOMMENDEDITEM']._serialized_start=926
-  _globals['_RECOMMENDEDITEM']._serialized_end=1117
-  _globals['_REASON']._serialized_start=1119
-  _globals['_REASON']._serialized_end=1240
-  _globals['_SIMILARITEMSREQUEST']._serialized_start=1243
-  _globals['_SIMILARITEMSREQUEST']._serialized_end=1460
-  _globals['_SIMILARITEMSRESPONSE']._serialized_start=1463
-  _globals['_SIMILARITEMSRESPONSE']._serialized_end=1631
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1808
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2044
+  _globals['_RECOMMENDREQUEST_SOURCEWEIGHTSENTRY']._loaded_options = None
+  _globals['_RECOMMENDREQUEST_SOURCEWEIGHTSENTRY']._serialized_options = b'8\001'
+  _globals['_REASONKIND']._serialized_start=3002
+  _globals['_REASONKIND']._serialized_end=3196
+  _globals['_HOMEROWKIND']._serialized_start=3199
+  _globals['_HOMEROWKIND']._serialized_end=3399
+  _globals['_RECOMMENDREQUEST']._serialized_start=159
+  _globals['_RECOMMENDREQUEST']._serialized_end=1142
+  _globals['_RECOMMENDREQUEST_SOURCEWEIGHTSENTRY']._serialized_start=990
+  _globals['_RECOMMENDREQUEST_SOURCEWEIGHTSENTRY']._serialized_end=1042
+  _globals['_PROMOTION']._serialized_start=1144
+  _globals['_PROMOTION']._serialized_end=1214
+  _globals['_EXPLORATION']._serialized_start=1216
+  _globals['_EXPLORATION']._serialized_end=1290
+  _globals['_SLOT']._serialized_start=1292
+  _globals['_SLOT']._serialized_end=1333
+  _globals['_RECOMMENDRESPONSE']._serialized_start=1336
+  _globals['_RECOMMENDRESPONSE']._serialized_end=1580
+  _globals['_RECOMMENDEDITEM']._serialized_start=1583
+  _globals['_RECOMMENDEDITEM']._serialized_end=1794
+  _globals['_REASON']._serialized_start=1796
+  _globals['_REASON']._serialized_end=1917
+  _globals['_SIMILARITEMSREQUEST']._serialized_start=1920
+  _globals['_SIMILARITEMSREQUEST']._serialized_end=2137
+  _globals['_SIMILARITEMSRESPONSE']._serialized_start=2140
+  _globals['_SIMILARITEMSRESPONSE']._serialized_end=2308
+  _globals['_GETHOMEPAGEREQUEST']._serialized_start=2310
+  _globals['_GETHOMEPAGEREQUEST']._serialized_end=2407
+  _globals['_GETHOMEPAGERESPONSE']._serialized_start=2410
+  _globals['_GETHOMEPAGERESPONSE']._serialized_end=2599
+  _globals['_HOMEROW']._serialized_start=2602
+  _globals['_HOMEROW']._serialized_end=2767
+  _globals['_CONTINUEWATCHINGREQUEST']._serialized_start=2769
+  _globals['_CONTINUEWATCHINGREQUEST']._serialized_end=2830
+  _globals['_CONTINUEWATCHINGRESPONSE']._serialized_start=2832
+  _globals['_CONTINUEWATCHINGRESPONSE']._serialized_end=2912
+  _globals['_STARTEDITEM']._serialized_start=2914
+  _globals['_STARTEDITEM']._serialized_end=2999
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=3402
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=3869
 # @@protoc_insertion_point(module_scope)

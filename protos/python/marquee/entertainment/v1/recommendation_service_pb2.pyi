@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from marquee.common.v1 import report_pb2 as _report_pb2
+from marquee.entertainment.v1 import preference_pb2 as _preference_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -38,6 +39,8 @@ class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind
     """It is new."""
     REASON_KIND_PINNED: _ReasonKind.ValueType  # 5
     """The request gave it its place."""
+    REASON_KIND_TASTE: _ReasonKind.ValueType  # 6
+    """The user says to like its kind."""
 
 class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
     """Kinds of reasons."""
@@ -54,13 +57,75 @@ REASON_KIND_FRESH: ReasonKind.ValueType  # 4
 """It is new."""
 REASON_KIND_PINNED: ReasonKind.ValueType  # 5
 """The request gave it its place."""
+REASON_KIND_TASTE: ReasonKind.ValueType  # 6
+"""The user says to like its kind."""
 Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
+
+class _HomeRowKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HomeRowKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HomeRowKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOME_ROW_KIND_UNSPECIFIED: _HomeRowKind.ValueType  # 0
+    """Not set; never sent."""
+    HOME_ROW_KIND_CONTINUE: _HomeRowKind.ValueType  # 1
+    """What was begun and not finished."""
+    HOME_ROW_KIND_FOR_YOU: _HomeRowKind.ValueType  # 2
+    """What fits the user."""
+    HOME_ROW_KIND_BECAUSE: _HomeRowKind.ValueType  # 3
+    """What is like one item of the history."""
+    HOME_ROW_KIND_TRENDING: _HomeRowKind.ValueType  # 4
+    """What many take these days."""
+    HOME_ROW_KIND_TAG: _HomeRowKind.ValueType  # 5
+    """The best of a tag that the user likes."""
+    HOME_ROW_KIND_NEW: _HomeRowKind.ValueType  # 6
+    """What is new in the catalogue."""
+
+class HomeRowKind(_HomeRowKind, metaclass=_HomeRowKindEnumTypeWrapper):
+    """Kinds of rows."""
+
+HOME_ROW_KIND_UNSPECIFIED: HomeRowKind.ValueType  # 0
+"""Not set; never sent."""
+HOME_ROW_KIND_CONTINUE: HomeRowKind.ValueType  # 1
+"""What was begun and not finished."""
+HOME_ROW_KIND_FOR_YOU: HomeRowKind.ValueType  # 2
+"""What fits the user."""
+HOME_ROW_KIND_BECAUSE: HomeRowKind.ValueType  # 3
+"""What is like one item of the history."""
+HOME_ROW_KIND_TRENDING: HomeRowKind.ValueType  # 4
+"""What many take these days."""
+HOME_ROW_KIND_TAG: HomeRowKind.ValueType  # 5
+"""The best of a tag that the user likes."""
+HOME_ROW_KIND_NEW: HomeRowKind.ValueType  # 6
+"""What is new in the catalogue."""
+Global___HomeRowKind: _TypeAlias = HomeRowKind  # noqa: Y015
 
 @_typing.final
 class RecommendRequest(_message.Message):
     """Request of Recommend."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SourceWeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     USER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -80,6 +145,14 @@ class RecommendRequest(_message.Message):
     NOVELTY_FIELD_NUMBER: _builtins.int
     SESSION_ITEM_IDS_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    CATEGORY_CAPS_FIELD_NUMBER: _builtins.int
+    PROMOTIONS_FIELD_NUMBER: _builtins.int
+    TASTES_FIELD_NUMBER: _builtins.int
+    SOURCE_WEIGHTS_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    IMPRESSION_FATIGUE_FIELD_NUMBER: _builtins.int
+    EXPLORATION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """User the list is for; 1 to 128 characters."""
     page_size: _builtins.int
@@ -111,6 +184,14 @@ class RecommendRequest(_message.Message):
     """
     novelty: _builtins.float
     """How much the list prefers what few people know, 0 to 1. Not set means 0."""
+    arm: _builtins.str
+    """Arm of the route to take instead of the user's own, by its name. INVALID_ARGUMENT when the route has no such arm."""
+    seed: _builtins.int
+    """Decides every random choice of the list: the same seed and the same state give the same list. Not set draws one."""
+    impression_fatigue: _builtins.float
+    """How much items sink that stood among the first ten places of the user's newest 20 lists of the last week and were not taken, 0 to 1. Not
+    set means 0.
+    """
     @_builtins.property
     def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items that must not be returned, at most 1,000."""
@@ -139,6 +220,28 @@ class RecommendRequest(_message.Message):
         filters leave out is not shown; one that was seen is.
         """
 
+    @_builtins.property
+    def category_caps(self) -> _containers.RepeatedCompositeFieldContainer[_preference_pb2.CategoryCap]:
+        """Most items of a tag on each page, at most 20. Places that nothing fits are left out."""
+
+    @_builtins.property
+    def promotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Promotion]:
+        """Items or tags to move up or down, at most 50."""
+
+    @_builtins.property
+    def tastes(self) -> _containers.RepeatedCompositeFieldContainer[_preference_pb2.Taste]:
+        """What the user says to like or dislike, at most 50."""
+
+    @_builtins.property
+    def source_weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Factor for each candidate source by its name, for example "markov" or "popularity", 0 to 10; 1 where not named. Zero silences a source.
+        A name that no source has is INVALID_ARGUMENT.
+        """
+
+    @_builtins.property
+    def exploration(self) -> Global___Exploration:
+        """Places that try something out; not set tries nothing."""
+
     def __init__(
         self,
         *,
@@ -160,29 +263,109 @@ class RecommendRequest(_message.Message):
         novelty: _builtins.float | None = ...,
         session_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         slots: _abc.Iterable[Global___Slot] | None = ...,
+        category_caps: _abc.Iterable[_preference_pb2.CategoryCap] | None = ...,
+        promotions: _abc.Iterable[Global___Promotion] | None = ...,
+        tastes: _abc.Iterable[_preference_pb2.Taste] | None = ...,
+        source_weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        arm: _builtins.str = ...,
+        seed: _builtins.int | None = ...,
+        impression_fatigue: _builtins.float | None = ...,
+        exploration: Global___Exploration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "diversity", b"diversity", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "reason_count", b"reason_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_impression_fatigue", b"_impression_fatigue", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "_seed", b"_seed", "diversity", b"diversity", "exploration", b"exploration", "impression_fatigue", b"impression_fatigue", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "reason_count", b"reason_count", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "filter", b"filter", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "page_size", b"page_size", "page_token", b"page_token", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "session_item_ids", b"session_item_ids", "slots", b"slots", "surface", b"surface", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_impression_fatigue", b"_impression_fatigue", "_maximum_maturity_age", b"_maximum_maturity_age", "_novelty", b"_novelty", "_reason_count", b"_reason_count", "_seed", b"_seed", "arm", b"arm", "category_caps", b"category_caps", "diversity", b"diversity", "entitlements", b"entitlements", "excluded_item_ids", b"excluded_item_ids", "excluded_tags", b"excluded_tags", "exploration", b"exploration", "filter", b"filter", "impression_fatigue", b"impression_fatigue", "include_seen", b"include_seen", "maximum_maturity_age", b"maximum_maturity_age", "novelty", b"novelty", "page_size", b"page_size", "page_token", b"page_token", "promotions", b"promotions", "reason_count", b"reason_count", "region", b"region", "require_known_user", b"require_known_user", "required_tags", b"required_tags", "seed", b"seed", "session_item_ids", b"session_item_ids", "slots", b"slots", "source_weights", b"source_weights", "surface", b"surface", "tastes", b"tastes", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
     _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    _WhichOneofReturnType__impression_fatigue: _TypeAlias = _typing.Literal["impression_fatigue"]  # noqa: Y015
+    _WhichOneofArgType__impression_fatigue: _TypeAlias = _typing.Literal["_impression_fatigue", b"_impression_fatigue"]  # noqa: Y015
     _WhichOneofReturnType__maximum_maturity_age: _TypeAlias = _typing.Literal["maximum_maturity_age"]  # noqa: Y015
     _WhichOneofArgType__maximum_maturity_age: _TypeAlias = _typing.Literal["_maximum_maturity_age", b"_maximum_maturity_age"]  # noqa: Y015
     _WhichOneofReturnType__novelty: _TypeAlias = _typing.Literal["novelty"]  # noqa: Y015
     _WhichOneofArgType__novelty: _TypeAlias = _typing.Literal["_novelty", b"_novelty"]  # noqa: Y015
     _WhichOneofReturnType__reason_count: _TypeAlias = _typing.Literal["reason_count"]  # noqa: Y015
     _WhichOneofArgType__reason_count: _TypeAlias = _typing.Literal["_reason_count", b"_reason_count"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__impression_fatigue) -> _WhichOneofReturnType__impression_fatigue | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum_maturity_age) -> _WhichOneofReturnType__maximum_maturity_age | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__novelty) -> _WhichOneofReturnType__novelty | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason_count) -> _WhichOneofReturnType__reason_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___RecommendRequest: _TypeAlias = RecommendRequest  # noqa: Y015
+
+@_typing.final
+class Promotion(_message.Message):
+    """Something to move up or down."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    BOOST_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """An item."""
+    tag: _builtins.str
+    """Every item with this tag; case does not matter."""
+    boost: _builtins.float
+    """Distance in standard deviations of the candidates' scores, -5 to 5; negative moves down."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        boost: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "tag", b"tag", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boost", b"boost", "item_id", b"item_id", "tag", b"tag", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["item_id", "tag"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
+
+@_typing.final
+class Exploration(_message.Message):
+    """Places of a list that are drawn by chance, so that it can be learned what would happen if the list were another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    temperature: _builtins.float
+    """How freely to draw, above 0, at most 10: an item is drawn by softmax(standardised score / temperature) from what could stand there. Not
+    set means 1.
+    """
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions from 0, at most 20, each at most once, below 100. Empty means every fifth place of a page."""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[_builtins.int] | None = ...,
+        temperature: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "temperature", b"temperature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "positions", b"positions", "temperature", b"temperature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
+    _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
+
+Global___Exploration: _TypeAlias = Exploration  # noqa: Y015
 
 @_typing.final
 class Slot(_message.Message):
@@ -278,6 +461,7 @@ class RecommendedItem(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_TOKEN_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     title: _builtins.str
@@ -288,6 +472,8 @@ class RecommendedItem(_message.Message):
     """Send it with the events that follow from showing the item here. Empty when the list could not be kept."""
     position: _builtins.int
     """Place in the list over all pages, from 0."""
+    propensity: _builtins.float
+    """Probability with which the item got this place, given those before it; 1 where nothing was drawn."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its tags."""
@@ -311,10 +497,11 @@ class RecommendedItem(_message.Message):
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         attribution_token: _builtins.str = ...,
         position: _builtins.int = ...,
+        propensity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "item_id", b"item_id", "position", b"position", "reasons", b"reasons", "score", b"score", "sources", b"sources", "tags", b"tags", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_token", b"attribution_token", "item_id", b"item_id", "position", b"position", "propensity", b"propensity", "reasons", b"reasons", "score", b"score", "sources", b"sources", "tags", b"tags", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -455,3 +642,205 @@ class SimilarItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SimilarItemsResponse: _TypeAlias = SimilarItemsResponse  # noqa: Y015
+
+@_typing.final
+class GetHomePageRequest(_message.Message):
+    """Request of GetHomePage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    row_count: _builtins.int
+    """Rows wanted at most. Zero means 6; above 20 is coerced to 20; negative is INVALID_ARGUMENT."""
+    @_builtins.property
+    def list(self) -> Global___RecommendRequest:
+        """User, filters and wishes, as for a list. Page token, slots, exploration, source weights and include_seen have no place here:
+        INVALID_ARGUMENT. page_size is the length of a row.
+        """
+
+    def __init__(
+        self,
+        *,
+        list: Global___RecommendRequest | None = ...,
+        row_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "row_count", b"row_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHomePageRequest: _TypeAlias = GetHomePageRequest  # noqa: Y015
+
+@_typing.final
+class GetHomePageResponse(_message.Message):
+    """Response of GetHomePage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    SLATE_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    degraded: _builtins.bool
+    """True when a part did not answer and its fallback stood in; the steps say which."""
+    bundle_version: _builtins.str
+    """Version of the bundle that scored the items; empty before the first training."""
+    slate_id: _builtins.str
+    """Identifier under which the page is kept; the positions of its items count through all rows."""
+    arm: _builtins.str
+    """Arm of the route that chose the bundle; empty without a route."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HomeRow]:
+        """Rows from top to bottom; a row that would have fewer than 3 items is left out, but for "continue watching"."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_report_pb2.StepReport]:
+        """How the page was made."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___HomeRow] | None = ...,
+        degraded: _builtins.bool = ...,
+        steps: _abc.Iterable[_report_pb2.StepReport] | None = ...,
+        bundle_version: _builtins.str = ...,
+        slate_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "bundle_version", b"bundle_version", "degraded", b"degraded", "rows", b"rows", "slate_id", b"slate_id", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHomePageResponse: _TypeAlias = GetHomePageResponse  # noqa: Y015
+
+@_typing.final
+class HomeRow(_message.Message):
+    """One row of a home page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    kind: Global___HomeRowKind.ValueType
+    """What kind of row it is."""
+    title: _builtins.str
+    """A heading in English, for example "Because of Heat (1995)"."""
+    item_id: _builtins.str
+    """The item that a row goes back to; set for HOME_ROW_KIND_BECAUSE."""
+    tag: _builtins.str
+    """The tag of the row; set for HOME_ROW_KIND_TAG."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendedItem]:
+        """Its items, best first."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___HomeRowKind.ValueType = ...,
+        title: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        items: _abc.Iterable[Global___RecommendedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "items", b"items", "kind", b"kind", "tag", b"tag", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HomeRow: _TypeAlias = HomeRow  # noqa: Y015
+
+@_typing.final
+class ContinueWatchingRequest(_message.Message):
+    """Request of ContinueWatching."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """User; required."""
+    page_size: _builtins.int
+    """Items wanted. Zero means 10; above 100 is coerced to 100; negative is INVALID_ARGUMENT."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinueWatchingRequest: _TypeAlias = ContinueWatchingRequest  # noqa: Y015
+
+@_typing.final
+class ContinueWatchingResponse(_message.Message):
+    """Response of ContinueWatching."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___StartedItem]:
+        """Items whose newest play event stopped between 3 and 95 per cent, newest first, of the user's newest 1,000 events."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___StartedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContinueWatchingResponse: _TypeAlias = ContinueWatchingResponse  # noqa: Y015
+
+@_typing.final
+class StartedItem(_message.Message):
+    """An item that was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    WATCHED_FRACTION_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    title: _builtins.str
+    """Its title."""
+    watched_fraction: _builtins.float
+    """How much of it was watched, 0 to 1."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its tags."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        watched_fraction: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "tags", b"tags", "title", b"title", "watched_fraction", b"watched_fraction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartedItem: _TypeAlias = StartedItem  # noqa: Y015

@@ -45,6 +45,16 @@ class RecommendationServiceStub:
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsRequest.SerializeToString,
                 response_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsResponse.FromString,
                 _registered_method=True)
+        self.GetHomePage = channel.unary_unary(
+                '/marquee.entertainment.v1.RecommendationService/GetHomePage',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageResponse.FromString,
+                _registered_method=True)
+        self.ContinueWatching = channel.unary_unary(
+                '/marquee.entertainment.v1.RecommendationService/ContinueWatching',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -66,6 +76,20 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetHomePage(self, request, context):
+        """Returns a page of several rows: what was begun, what fits the user, what is like what they had, what is popular. No item stands in two.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ContinueWatching(self, request, context):
+        """Returns what the user began and did not finish, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +102,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.SimilarItems,
                     request_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsRequest.FromString,
                     response_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsResponse.SerializeToString,
+            ),
+            'GetHomePage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHomePage,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageResponse.SerializeToString,
+            ),
+            'ContinueWatching': grpc.unary_unary_rpc_method_handler(
+                    servicer.ContinueWatching,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +169,60 @@ class RecommendationService:
             '/marquee.entertainment.v1.RecommendationService/SimilarItems',
             marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsRequest.SerializeToString,
             marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.SimilarItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHomePage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.entertainment.v1.RecommendationService/GetHomePage',
+            marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.GetHomePageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ContinueWatching(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.entertainment.v1.RecommendationService/ContinueWatching',
+            marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_recommendation__service__pb2.ContinueWatchingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class RecommendationServiceStub:
     """
     SimilarItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.SimilarItemsRequest, _recommendation_service_pb2.SimilarItemsResponse]
     """Returns the items most like one item. NOT_FOUND when the item is unknown."""
+    GetHomePage: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetHomePageRequest, _recommendation_service_pb2.GetHomePageResponse]
+    """Returns a page of several rows: what was begun, what fits the user, what is like what they had, what is popular. No item stands in two."""
+    ContinueWatching: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ContinueWatchingRequest, _recommendation_service_pb2.ContinueWatchingResponse]
+    """Returns what the user began and did not finish, newest first."""
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -51,6 +55,10 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """
     SimilarItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.SimilarItemsRequest, _recommendation_service_pb2.SimilarItemsResponse]  # type: ignore[assignment]
     """Returns the items most like one item. NOT_FOUND when the item is unknown."""
+    GetHomePage: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetHomePageRequest, _recommendation_service_pb2.GetHomePageResponse]  # type: ignore[assignment]
+    """Returns a page of several rows: what was begun, what fits the user, what is like what they had, what is popular. No item stands in two."""
+    ContinueWatching: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ContinueWatchingRequest, _recommendation_service_pb2.ContinueWatchingResponse]  # type: ignore[assignment]
+    """Returns what the user began and did not finish, newest first."""
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lists that fit a person or a title."""
@@ -72,5 +80,21 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommendation_service_pb2.SimilarItemsResponse, _abc.Awaitable[_recommendation_service_pb2.SimilarItemsResponse]]:
         """Returns the items most like one item. NOT_FOUND when the item is unknown."""
+
+    @_abc_1.abstractmethod
+    def GetHomePage(
+        self,
+        request: _recommendation_service_pb2.GetHomePageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetHomePageResponse, _abc.Awaitable[_recommendation_service_pb2.GetHomePageResponse]]:
+        """Returns a page of several rows: what was begun, what fits the user, what is like what they had, what is popular. No item stands in two."""
+
+    @_abc_1.abstractmethod
+    def ContinueWatching(
+        self,
+        request: _recommendation_service_pb2.ContinueWatchingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ContinueWatchingResponse, _abc.Awaitable[_recommendation_service_pb2.ContinueWatchingResponse]]:
+        """Returns what the user began and did not finish, newest first."""
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -99,7 +99,9 @@ class RouteArm(_message.Message):
     name: _builtins.str
     """Name of the arm; 1 to 64 characters of a-z, A-Z, 0-9, ".", "_" and "-"."""
     model: _builtins.str
-    """Model; empty for the task "recommend", where the version is a bundle's."""
+    """Model. For the task "recommend", where the version is a bundle's, the name of one of its rankers, for example "forest"; empty means the
+    bundle's default one.
+    """
     version: _builtins.str
     """Version. For the task "recommend", empty means the serving bundle, whichever that is."""
     weight: _builtins.int

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from marquee.entertainment.v1 import event_service_pb2 as marquee_dot_entertainment_dot_v1_dot_event__service__pb2
+from marquee.entertainment.v1 import preference_pb2 as marquee_dot_entertainment_dot_v1_dot_preference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+marquee/entertainment/v1/user_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,marquee/entertainment/v1/event_service.proto\"$\n\x11\x45xportUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"y\n\x12\x45xportUserResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\x12\x32\n\x05lists\x18\x02 \x03(\x0b\x32#.marquee.entertainment.v1.ShownList\"\x96\x01\n\tShownList\x12\x10\n\x08slate_id\x18\x01 \x01(\t\x12\x0f\n\x07surface\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x0b\n\x03\x61rm\x18\x05 \x01(\t\x12\x10\n\x08item_ids\x18\x06 \x03(\t\"#\n\x10\x45raseUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"l\n\x11\x45raseUserResponse\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x03\x12\x12\n\nlist_count\x18\x02 \x01(\x03\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xde\x01\n\x0bUserService\x12i\n\nExportUser\x12+.marquee.entertainment.v1.ExportUserRequest\x1a,.marquee.entertainment.v1.ExportUserResponse0\x01\x12\x64\n\tEraseUser\x12*.marquee.entertainment.v1.EraseUserRequest\x1a+.marquee.entertainment.v1.EraseUserResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+marquee/entertainment/v1/user_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,marquee/entertainment/v1/event_service.proto\x1a)marquee/entertainment/v1/preference.proto\"$\n\x11\x45xportUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xb3\x01\n\x12\x45xportUserResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.marquee.entertainment.v1.Event\x12\x32\n\x05lists\x18\x02 \x03(\x0b\x32#.marquee.entertainment.v1.ShownList\x12\x38\n\x08settings\x18\x03 \x01(\x0b\x32&.marquee.entertainment.v1.UserSettings\"\x96\x01\n\tShownList\x12\x10\n\x08slate_id\x18\x01 \x01(\t\x12\x0f\n\x07surface\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\x12\x0b\n\x03\x61rm\x18\x05 \x01(\t\x12\x10\n\x08item_ids\x18\x06 \x03(\t\"#\n\x10\x45raseUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"l\n\x11\x45raseUserResponse\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x03\x12\x12\n\nlist_count\x18\x02 \x01(\x03\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x16SetUserSettingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x38\n\x08settings\x18\x02 \x01(\x0b\x32&.marquee.entertainment.v1.UserSettings\"S\n\x17SetUserSettingsResponse\x12\x38\n\x08settings\x18\x01 \x01(\x0b\x32&.marquee.entertainment.v1.UserSettings\")\n\x16GetUserSettingsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"S\n\x17GetUserSettingsResponse\x12\x38\n\x08settings\x18\x01 \x01(\x0b\x32&.marquee.entertainment.v1.UserSettings2\xce\x03\n\x0bUserService\x12i\n\nExportUser\x12+.marquee.entertainment.v1.ExportUserRequest\x1a,.marquee.entertainment.v1.ExportUserResponse0\x01\x12\x64\n\tEraseUser\x12*.marquee.entertainment.v1.EraseUserRequest\x1a+.marquee.entertainment.v1.EraseUserResponse\x12v\n\x0fSetUserSettings\x12\x30.marquee.entertainment.v1.SetUserSettingsRequest\x1a\x31.marquee.entertainment.v1.SetUserSettingsResponse\x12v\n\x0fGetUserSettings\x12\x30.marquee.entertainment.v1.GetUserSettingsRequest\x1a\x31.marquee.entertainment.v1.GetUserSettingsResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +35,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.us
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_EXPORTUSERREQUEST']._serialized_start=152
-  _globals['_EXPORTUSERREQUEST']._serialized_end=188
-  _globals['_EXPORTUSERRESPONSE']._serialized_start=190
-  _globals['_EXPORTUSERRESPONSE']._serialized_end=311
-  _globals['_SHOWNLIST']._serialized_start=314
-  _globals['_SHOWNLIST']._serialized_end=464
-  _globals['_ERASEUSERREQUEST']._serialized_start=466
-  _globals['_ERASEUSERREQUEST']._serialized_end=501
-  _globals['_ERASEUSERRESPONSE']._serialized_start=503
-  _globals['_ERASEUSERRESPONSE']._serialized_end=611
-  _globals['_USERSERVICE']._serialized_start=614
-  _globals['_USERSERVICE']._serialized_end=836
+  _globals['_EXPORTUSERREQUEST']._serialized_start=195
+  _globals['_EXPORTUSERREQUEST']._serialized_end=231
+  _globals['_EXPORTUSERRESPONSE']._serialized_start=234
+  _globals['_EXPORTUSERRESPONSE']._serialized_end=413
+  _globals['_SHOWNLIST']._serialized_start=416
+  _globals['_SHOWNLIST']._serialized_end=566
+  _globals['_ERASEUSERREQUEST']._serialized_start=568
+  _globals['_ERASEUSERREQUEST']._serialized_end=603
+  _globals['_ERASEUSERRESPONSE']._serialized_start=605
+  _globals['_ERASEUSERRESPONSE']._serialized_end=713
+  _globals['_SETUSERSETTINGSREQUEST']._serialized_start=715
+  _globals['_SETUSERSETTINGSREQUEST']._serialized_end=814
+  _globals['_SETUSERSETTINGSRESPONSE']._serialized_start=816
+  _globals['_SETUSERSETTINGSRESPONSE']._serialized_end=899
+  _globals['_GETUSERSETTINGSREQUEST']._serialized_start=901
+  _globals['_GETUSERSETTINGSREQUEST']._serialized_end=942
+  _globals['_GETUSERSETTINGSRESPONSE']._serialized_start=944
+  _globals['_GETUSERSETTINGSRESPONSE']._serialized_end=1027
+  _globals['_USERSERVICE']._serialized_start=1030
+  _globals['_USERSERVICE']._serialized_end=1492
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from marquee.entertainment.v1 import event_service_pb2 as _event_service_pb2
+from marquee.entertainment.v1 import preference_pb2 as _preference_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -50,6 +51,7 @@ class ExportUserResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     LISTS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_service_pb2.Event]:
         """Events, newest first, up to 1,000 a message."""
@@ -58,15 +60,20 @@ class ExportUserResponse(_message.Message):
     def lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShownList]:
         """Lists that were shown, newest first, up to 100 a message; they follow after the events."""
 
+    @_builtins.property
+    def settings(self) -> _preference_pb2.UserSettings:
+        """Settings; in the last message, when some are stored."""
+
     def __init__(
         self,
         *,
         events: _abc.Iterable[_event_service_pb2.Event] | None = ...,
         lists: _abc.Iterable[Global___ShownList] | None = ...,
+        settings: _preference_pb2.UserSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "lists", b"lists"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "lists", b"lists", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,3 +178,101 @@ class EraseUserResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseUserResponse: _TypeAlias = EraseUserResponse  # noqa: Y015
+
+@_typing.final
+class SetUserSettingsRequest(_message.Message):
+    """Request of SetUserSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """User; required."""
+    @_builtins.property
+    def settings(self) -> _preference_pb2.UserSettings:
+        """The settings; within the limits of the request fields of the same names."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        settings: _preference_pb2.UserSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUserSettingsRequest: _TypeAlias = SetUserSettingsRequest  # noqa: Y015
+
+@_typing.final
+class SetUserSettingsResponse(_message.Message):
+    """Response of SetUserSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _preference_pb2.UserSettings:
+        """What is stored now."""
+
+    def __init__(
+        self,
+        *,
+        settings: _preference_pb2.UserSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUserSettingsResponse: _TypeAlias = SetUserSettingsResponse  # noqa: Y015
+
+@_typing.final
+class GetUserSettingsRequest(_message.Message):
+    """Request of GetUserSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """User; required."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUserSettingsRequest: _TypeAlias = GetUserSettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetUserSettingsResponse(_message.Message):
+    """Response of GetUserSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _preference_pb2.UserSettings:
+        """What is stored."""
+
+    def __init__(
+        self,
+        *,
+        settings: _preference_pb2.UserSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUserSettingsResponse: _TypeAlias = GetUserSettingsResponse  # noqa: Y015

@@ -45,6 +45,16 @@ class UserServiceStub:
                 request_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserRequest.SerializeToString,
                 response_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserResponse.FromString,
                 _registered_method=True)
+        self.SetUserSettings = channel.unary_unary(
+                '/marquee.entertainment.v1.UserService/SetUserSettings',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsResponse.FromString,
+                _registered_method=True)
+        self.GetUserSettings = channel.unary_unary(
+                '/marquee.entertainment.v1.UserService/GetUserSettings',
+                request_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsRequest.SerializeToString,
+                response_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -66,6 +76,20 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetUserSettings(self, request, context):
+        """Stores a user's settings in place of those before; an empty message removes them. They hold from the next request on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUserSettings(self, request, context):
+        """Returns a user's settings; empty ones when none are stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +102,16 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.EraseUser,
                     request_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserRequest.FromString,
                     response_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserResponse.SerializeToString,
+            ),
+            'SetUserSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserSettings,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsResponse.SerializeToString,
+            ),
+            'GetUserSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUserSettings,
+                    request_deserializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsRequest.FromString,
+                    response_serializer=marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +169,60 @@ class UserService:
             '/marquee.entertainment.v1.UserService/EraseUser',
             marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserRequest.SerializeToString,
             marquee_dot_entertainment_dot_v1_dot_user__service__pb2.EraseUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.entertainment.v1.UserService/SetUserSettings',
+            marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_user__service__pb2.SetUserSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUserSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.entertainment.v1.UserService/GetUserSettings',
+            marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsRequest.SerializeToString,
+            marquee_dot_entertainment_dot_v1_dot_user__service__pb2.GetUserSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class UserServiceStub:
     """Erases everything that is stored about a user and leaves a tombstone, so that events from before the erasure that are sent again are
     dropped. What the user does afterwards begins a new history. May be called again.
     """
+    SetUserSettings: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.SetUserSettingsRequest, _user_service_pb2.SetUserSettingsResponse]
+    """Stores a user's settings in place of those before; an empty message removes them. They hold from the next request on."""
+    GetUserSettings: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.GetUserSettingsRequest, _user_service_pb2.GetUserSettingsResponse]
+    """Returns a user's settings; empty ones when none are stored."""
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -51,6 +55,10 @@ class UserServiceAsyncStub(UserServiceStub):
     """Erases everything that is stored about a user and leaves a tombstone, so that events from before the erasure that are sent again are
     dropped. What the user does afterwards begins a new history. May be called again.
     """
+    SetUserSettings: _aio.UnaryUnaryMultiCallable[_user_service_pb2.SetUserSettingsRequest, _user_service_pb2.SetUserSettingsResponse]  # type: ignore[assignment]
+    """Stores a user's settings in place of those before; an empty message removes them. They hold from the next request on."""
+    GetUserSettings: _aio.UnaryUnaryMultiCallable[_user_service_pb2.GetUserSettingsRequest, _user_service_pb2.GetUserSettingsResponse]  # type: ignore[assignment]
+    """Returns a user's settings; empty ones when none are stored."""
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """What is kept about one user: hands it out, and forgets it."""
@@ -72,5 +80,21 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Erases everything that is stored about a user and leaves a tombstone, so that events from before the erasure that are sent again are
         dropped. What the user does afterwards begins a new history. May be called again.
         """
+
+    @_abc_1.abstractmethod
+    def SetUserSettings(
+        self,
+        request: _user_service_pb2.SetUserSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.SetUserSettingsResponse, _abc.Awaitable[_user_service_pb2.SetUserSettingsResponse]]:
+        """Stores a user's settings in place of those before; an empty message removes them. They hold from the next request on."""
+
+    @_abc_1.abstractmethod
+    def GetUserSettings(
+        self,
+        request: _user_service_pb2.GetUserSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.GetUserSettingsResponse, _abc.Awaitable[_user_service_pb2.GetUserSettingsResponse]]:
+        """Returns a user's settings; empty ones when none are stored."""
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

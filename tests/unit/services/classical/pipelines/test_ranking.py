@@ -57,7 +57,7 @@ def test_shapes(pipeline: RankingPipeline) -> None:
 
 def test_no_candidate_is_known(pipeline: RankingPipeline) -> None:
     prepared = pipeline.prepare(request("stranger"))
-    assert pipeline.finish(prepared, [pipeline.run(prepared.batches[0])]) == []
+    assert pipeline.finish(prepared, [pipeline.run(prepared.batches[0])]).candidates == []
 
 
 def test_equal_scores_stay_in_the_order_asked(pipeline: RankingPipeline) -> None:
@@ -73,6 +73,6 @@ def test_a_request_that_began_before_an_unload_is_finished(
 ) -> None:
     prepared = pipeline.prepare(request())
     bundles.unload("default", "v1")
-    assert len(pipeline.finish(prepared, [pipeline.run(prepared.batches[0])])) == len(ITEMS)
+    assert len(pipeline.finish(prepared, [pipeline.run(prepared.batches[0])]).candidates) == len(ITEMS)
     with pytest.raises(FailedPrecondition):
         pipeline.prepare(request())

@@ -16,7 +16,7 @@ from services.classical.training.dataset import CatalogueTooLarge, Event, Intera
 from services.classical.training.graphs import scorer_graph
 from services.classical.training.histories import Positions
 from services.classical.training.offline_recommender import OfflineRecommender, target_ranks
-from services.classical.training.options import LARGEST_CATALOGUE, FitOptions
+from services.classical.training.options import LARGEST_CATALOGUE, SOURCES, FitOptions, RankerOptions
 from services.classical.training.parity import BundleParityError, check_scorer, open_session
 from services.classical.training.scorers import DenseScorer
 from tests.unit.services.classical.training.conftest import ITEMS, walk_events
@@ -60,6 +60,7 @@ def test_the_manifest_describes_the_folder(folder: Path, manifest: dict[str, Any
         "ease": "classical",
         "markov": "classical",
         "factors": "classical",
+        "ials": "classical",
         "content_text": "text",
         "tags": "classical",
     }
@@ -88,7 +89,15 @@ def test_nobody_gets_popular_items(folder: Path) -> None:
     _, rows, logits = recommender.score(np.zeros(0, np.int64), np.zeros(0, np.float32))
     with np.load(folder / "statistics.npz") as statistics:
         popularity = statistics["popularity"][rows]
-    assert (np.diff(popularity[np.argsort(-logits)]) <= 1e-6).all()
+    assert (np.diff(popularity[np.argsort(-logits["linear"])]) <= 1e-6).all()
+
+
+def test_every_ranker_is_there_and_the_default_one_comes_first(folder: Path, manifest: dict[str, Any]) -> None:
+    names = [ranker["name"] for ranker in manifest["rankers"]]
+    assert sorted(names) == ["forest", "linear", "svm"]
+    assert manifest["ranker"] == manifest["rankers"][0]
+    assert {"ranker", *names} <= set(manifest["validation"]["figures"])
+    assert all((folder / ranker["file"]).is_file() for ranker in manifest["rankers"])
 
 
 def test_the_card_gives_the_figures(folder: Path, manifest: dict[str, Any]) -> None:
@@ -181,17 +190,18 @@ TINY = {
 @pytest.mark.parametrize("events", TINY.values(), ids=TINY.keys())
 def test_tiny_data_still_gives_a_bundle_that_answers(tmp_path: Path, events: list[Event]) -> None:
     interactions = Interactions.from_events(events, ITEMS)
-    manifest = fit_bundle(interactions, tmp_path, tenant="default", version="1")
+    everything = FitOptions(sources=SOURCES, ranker=RankerOptions(families=("svm", "forest", "boosted")))
+    manifest = fit_bundle(interactions, tmp_path, tenant="default", version="1", options=everything)
     recommender = OfflineRecommender(tmp_path / "default" / "1")
     raw, rows, logits = recommender.score(np.array([0, 1]), np.ones(2, np.float32))
     assert set(rows.tolist()) == set(range(2, 20))
     assert all(np.isfinite(scores).all() for scores in raw.values())
-    assert np.isfinite(logits).all()
+    assert all(np.isfinite(scores).all() for scores in logits.values())
     assert np.isfinite(manifest["ranker"]["coefficients"]).all()
 
 
 def test_a_catalogue_of_one_item_gives_a_bundle(tmp_path: Path) -> None:
     interactions = Interactions.from_events([Event("ann", "a", 1)], ["a"])
     fit_bundle(interactions, tmp_path, tenant="default", version="1")
-    ranker = open_session(str(tmp_path / "default" / "1" / "ranker.onnx"))
-    assert ranker.get_inputs()[0].shape == ["C", 5]
+    ranker = open_session(str(tmp_path / "default" / "1" / "ranker-linear.onnx"))
+    assert ranker.get_inputs()[0].shape == ["C", 6]

@@ -91,7 +91,7 @@ class TestRank:
         assert ranked[0].evidence.history[0].item_id == "item-8"
         [report] = steps.reports
         assert (report.step, report.service, report.outcome) == ("rank", "classical", STEP_OUTCOME_OK)
-        assert (report.model, report.version) == ("ranker", "v1")
+        assert (report.model, report.version) == ("ranker linear", "v1")
 
     async def test_a_ranker_that_knows_none_of_them_leaves_the_order(self, services: ModelServices) -> None:
         await services.start("classical")

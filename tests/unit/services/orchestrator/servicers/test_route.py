@@ -95,6 +95,29 @@ async def test_an_arm_without_its_bundle_falls_back_to_the_serving_one(
     assert (answer.bundle_version, answer.arm, answer.degraded) == ("v1", "", True)
 
 
+async def test_an_arm_may_name_a_ranker_of_its_bundle(
+    routes: RouteServiceAsyncStub, orchestrator: Orchestrator, store: Store
+) -> None:
+    arm = pb.RouteArm(name="straight", model="linear", version="v1", weight=1)
+    await set_route(routes, pb.Route(task="recommend", arms=[arm]))
+    await like(store, "ann", ITEMS[1])
+    answer = await recommend(orchestrator, "ann")
+    assert (answer.bundle_version, answer.arm, answer.degraded) == ("v1", "straight", False)
+    assert [step.model for step in answer.steps if step.step == "rank"] == ["ranker linear"]
+
+
+async def test_a_ranker_that_the_bundle_does_not_have_is_replaced_and_said(
+    routes: RouteServiceAsyncStub, orchestrator: Orchestrator
+) -> None:
+    arm = pb.RouteArm(name="dream", model="oracle", version="v1", weight=1)
+    await set_route(routes, pb.Route(task="recommend", arms=[arm]))
+    answer = await recommend(orchestrator, "ann")
+    assert (answer.arm, answer.degraded) == ("", True)
+    [lost] = [step for step in answer.steps if step.step == "ranker"]
+    assert "oracle" in lost.detail
+    assert "linear" in lost.detail
+
+
 async def test_routes_are_listed_read_and_deleted(routes: RouteServiceAsyncStub) -> None:
     await set_route(routes, route(usual=1))
     assert (await routes.GetRoute(pb.GetRouteRequest(task="recommend"))).route.task == "recommend"
@@ -112,7 +135,7 @@ async def test_routes_are_listed_read_and_deleted(routes: RouteServiceAsyncStub)
         ({"arms": [pb.RouteArm(name="a", weight=0)]}, "route.arms"),
         ({"arms": [pb.RouteArm(name="a", weight=1), pb.RouteArm(name="a", weight=1)]}, "route.arms"),
         ({"arms": [pb.RouteArm(name="no spaces", weight=1)]}, "route.arms[0].name"),
-        ({"arms": [pb.RouteArm(name="a", model="m", weight=1)]}, "route.arms[0].model"),
+        ({"arms": [pb.RouteArm(name="a", model="no spaces", weight=1)]}, "route.arms[0].model"),
         ({"arms": [pb.RouteArm(name="a", version="../x", weight=1)]}, "route.arms[0].version"),
         ({"arms": [pb.RouteArm(name="a", weight=-1)]}, "route.arms[0].weight"),
         ({"salt": "x" * 65}, "route.salt"),

@@ -30,12 +30,12 @@ async def test_a_service_loads_its_own_part(root: Path) -> None:
     classical = await repository(root).load("default", "v1")
     text = await repository(root, "text").load("default", "v1")
     assert list(classical.scorers) == ["near", "next"]
-    assert classical.ranker is not None
+    assert list(classical.rankers) == ["linear"]
     assert classical.popularity.shape == (ITEM_COUNT,)
     assert classical.item_ids == list(ITEMS)
     assert classical.rows["item-7"] == 7
     assert list(text.scorers) == ["words"]
-    assert text.ranker is None
+    assert text.rankers == {}
 
 
 async def test_damage_to_another_services_part_is_not_this_services_business(root: Path) -> None:
