@@ -15,6 +15,7 @@ from services.cli.connection import connected
 from services.cli.console import output
 from services.cli.settings import TargetOption
 from services.cli.tables import items_table, steps_table
+from services.cli.wishes import Arm, Caps, Dislikes, Explore, Fatigue, Likes, Seed, Weights, wishes
 
 Count = Annotated[int, typer.Option("--count", "-n", help="Titles wanted, at most 100.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only titles with this tag; may be given again.")]
@@ -38,6 +39,8 @@ RECOMMEND_EXAMPLES = """
   marquee recommend 196 --filter '"Drama" in tags && release_year >= 1990'
 
   marquee recommend 196 --diversity 0.6              [dim]# fewer titles that resemble each other[/]
+
+  marquee recommend 196 --like Western --cap Drama=2 --weight popularity=0
 
   marquee recommend 196 --json | jq '.items[].title'
 """
@@ -67,6 +70,14 @@ def recommend(
         list[str] | None, typer.Option("--session", help="Item looked at just now, not stored; may be given again.")
     ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also titles the user has already had.")] = False,
+    like: Likes = None,
+    dislike: Dislikes = None,
+    cap: Caps = None,
+    weight: Weights = None,
+    fatigue: Fatigue = None,
+    explore: Explore = False,
+    seed: Seed = None,
+    arm: Arm = "",
     explain: Explain = True,
     steps: Steps = True,
     as_json: AsJson = False,
@@ -84,7 +95,11 @@ def recommend(
         session_item_ids=session or [],
         include_seen=include_seen,
         reason_count=None if explain else 0,
+        impression_fatigue=fatigue,
+        seed=seed,
+        arm=arm,
     )
+    options.update(wishes(like, dislike, cap, weight, explore=explore))
     with connected(target) as client:
         start = time.perf_counter()
         response = client.recommend(user, **options)

@@ -26,6 +26,7 @@ from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.similar import SimilarItems
 from services.orchestrator.recommend.slate_tokens import TokenSigner
 from services.orchestrator.recommend.slates import SlateLog
+from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
@@ -81,7 +82,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     backfill = VectorBackfill(store, models)
     reader = Reader(store, snapshots, settings)
     slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)
-    recommender = Recommender(reader, mesh, bundles, settings, slates)
+    trends = Trends(store, settings.trend_half_life_days)
+    recommender = Recommender(reader, mesh, bundles, settings, slates, trends)
     checks = EventChecks(signer, int(settings.clock_skew_seconds * 1e6))
     maintenance = StoreMaintenance(
         store, settings.event_retention_days, settings.deduplication_days, settings.maintenance_seconds
@@ -110,6 +112,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         await maintenance.stop()
         await backfill.stop()
         await bundles.stop()
+        await trends.close()
         await snapshots.close()
         await mesh.close()
         await store.close()

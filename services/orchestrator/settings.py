@@ -81,6 +81,9 @@ class OrchestratorSettings(ServiceSettings):
     statistics_refresh_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often popularity is read again from the store."
     )
+    trend_half_life_days: float = Field(
+        default=7.0, gt=0, le=365, description="After how long an event counts half for what trends."
+    )
     history_seconds: float = Field(
         default=0.25,
         gt=0,

@@ -22,6 +22,7 @@ from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
+from marquee.entertainment.v1.preference_pb2 import UserSettings
 from services.orchestrator.main import CONTRACTS, build
 from services.orchestrator.settings import OrchestratorSettings
 from tests.support.bundles import ITEMS, write_bundle
@@ -286,6 +287,40 @@ async def _(ours: Caller, theirs: Caller) -> None:
         "RecommendationService.SimilarItems", recommendation_pb.SimilarItemsRequest(item_id=ITEMS[0], page_size=100)
     )
     assert all(item.title.startswith(THEIRS) for item in shown.items)
+
+
+@case("RecommendationService.GetHomePage")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = recommendation_pb.GetHomePageRequest(list=_recommend(include_seen=False), row_count=20)
+    page = await theirs.one("RecommendationService.GetHomePage", request)
+    assert page.rows
+    assert all(item.title.startswith(THEIRS) for row in page.rows for item in row.items)
+    taken = page.rows[0].items[0]
+    event = _event("new", taken.item_id, attribution_token=taken.attribution_token)
+    assert await ours.refused("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[event])) is INVALID
+
+
+@case("RecommendationService.ContinueWatching")
+async def _(ours: Caller, theirs: Caller) -> None:
+    play = _event("begun", SECRET, watched_fraction=0.5)
+    play.kind = event_pb.EVENT_KIND_PLAY
+    await theirs.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[play]))
+    request = recommendation_pb.ContinueWatchingRequest(user_id="ann")
+    assert not (await theirs.one("RecommendationService.ContinueWatching", request)).items
+
+
+@case("UserService.SetUserSettings")
+async def _(ours: Caller, theirs: Caller) -> None:
+    settings = UserSettings(region="DE")
+    await theirs.ask("UserService.SetUserSettings", user_pb.SetUserSettingsRequest(user_id="eve", settings=settings))
+    request = user_pb.GetUserSettingsRequest(user_id="eve")
+    assert not (await ours.one("UserService.GetUserSettings", request)).settings.region
+
+
+@case("UserService.GetUserSettings")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = user_pb.GetUserSettingsRequest(user_id="ann")
+    assert (await theirs.one("UserService.GetUserSettings", request)).settings == UserSettings()
 
 
 @case("BundleService.ActivateBundle")

@@ -12,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
@@ -95,6 +96,21 @@ class MarqueeClient:
         """Return the items most like one item. See `ListOptions`. `NotFound` when the item is unknown."""
         request = recommendation_pb.SimilarItemsRequest(item_id=item_id, **options)
         return self._call(self._recommendation.SimilarItems, request, timeout)
+
+    def home_page(
+        self, user_id: str, *, row_count: int = 0, timeout: float | None = None, **options: Unpack[RecommendOptions]
+    ) -> recommendation_pb.GetHomePageResponse:
+        """Return a page of several rows without repeats. See `RecommendOptions`; `page_size` is the length of a row."""
+        wishes = recommendation_pb.RecommendRequest(user_id=user_id, **options)
+        request = recommendation_pb.GetHomePageRequest(list=wishes, row_count=row_count)
+        return self._call(self._recommendation.GetHomePage, request, timeout)
+
+    def continue_watching(
+        self, user_id: str, *, page_size: int = 0, timeout: float | None = None
+    ) -> list[recommendation_pb.StartedItem]:
+        """Return what the user began and did not finish, newest first."""
+        request = recommendation_pb.ContinueWatchingRequest(user_id=user_id, page_size=page_size)
+        return list((self._call(self._recommendation.ContinueWatching, request, timeout)).items)
 
     # --- catalogue -----------------------------------------------------------------------------------
 
@@ -191,6 +207,18 @@ class MarqueeClient:
     def erase_user(self, user_id: str, *, timeout: float = EXPORT_TIMEOUT) -> user_pb.EraseUserResponse:
         """Erase everything that is stored about a user; returns the receipt."""
         return self._call(self._user.EraseUser, user_pb.EraseUserRequest(user_id=user_id), timeout)
+
+    def set_user_settings(
+        self, user_id: str, settings: preference_pb.UserSettings, *, timeout: float | None = None
+    ) -> preference_pb.UserSettings:
+        """Store what a user wishes for, in place of what was stored; it applies where requests are silent."""
+        request = user_pb.SetUserSettingsRequest(user_id=user_id, settings=settings)
+        return (self._call(self._user.SetUserSettings, request, timeout)).settings
+
+    def user_settings(self, user_id: str, *, timeout: float | None = None) -> preference_pb.UserSettings:
+        """Return what a user wishes for; an empty message when nothing is stored."""
+        request = user_pb.GetUserSettingsRequest(user_id=user_id)
+        return (self._call(self._user.GetUserSettings, request, timeout)).settings
 
     # --- bundles -------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
+from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 
 DEFAULT_TARGET = "127.0.0.1:50060"
@@ -57,6 +58,22 @@ class RecommendOptions(ListOptions, total=False):
     """Items looked at in this session that are not stored as events, oldest first."""
     slots: Iterable[recommendation_pb.Slot]
     """Items at fixed positions."""
+    category_caps: Iterable[preference_pb.CategoryCap]
+    """Most items of a tag on each page."""
+    promotions: Iterable[recommendation_pb.Promotion]
+    """Items or tags to move up or down."""
+    tastes: Iterable[preference_pb.Taste]
+    """What the user says to like or dislike."""
+    source_weights: Mapping[str, float]
+    """Factor for each candidate source, 0 to 10; 1 where not named."""
+    arm: str
+    """Arm of the route to take instead of the user's own."""
+    seed: int | None
+    """Decides every random choice: the same seed and the same state give the same list."""
+    impression_fatigue: float | None
+    """How much items sink that were on top of the user's lists of late, 0 to 1."""
+    exploration: recommendation_pb.Exploration | None
+    """Places that try something out."""
 
 
 def new_request_id() -> str:

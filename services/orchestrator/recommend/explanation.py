@@ -11,6 +11,8 @@ from services.orchestrator.recommend.ranking import ScoredItem
 from services.orchestrator.recommend.slots import PINNED
 from services.orchestrator.recommend.sources.fresh import FreshItem
 from services.orchestrator.recommend.sources.popularity import POPULARITY
+from services.orchestrator.recommend.sources.tastes import TASTES
+from services.orchestrator.recommend.sources.trending import TRENDING
 
 # Below this share a term did not decide anything, and naming it would only look like a reason.
 _SMALLEST_SHARE = 0.03
@@ -66,7 +68,9 @@ def _explain_fresh(item: FreshItem, snapshot: CatalogSnapshot) -> list[pb.Reason
 
 
 def _explain_without_ranker(sources: list[str]) -> list[pb.Reason]:
-    if sources == [POPULARITY]:
+    if TASTES in sources:
+        return [pb.Reason(kind=pb.REASON_KIND_TASTE, share=1.0, text="Of a kind that you like")]
+    if set(sources) <= {POPULARITY, TRENDING}:
         return [_popular(1.0)]
     return [pb.Reason(kind=pb.REASON_KIND_CONTENT, share=1.0, text="Close to what you had before")]
 

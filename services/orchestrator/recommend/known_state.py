@@ -56,7 +56,9 @@ class KnownStates:
         read, user = self._users.get((tenant, user_id), (0.0, None))
         if user is None or self._clock() - read > _LONGEST_SECONDS:
             return RecommendationState([], frozenset(), 0, sequence, bundle, route)
-        return RecommendationState(user.history, user.seen_item_ids, user.event_count, sequence, bundle, route)
+        return RecommendationState(
+            user.history, user.seen_item_ids, user.event_count, sequence, bundle, route, user.settings
+        )
 
     def erase(self, tenant: str, user_id: str) -> None:
         """Forget a user."""

@@ -10,6 +10,7 @@ from services.orchestrator.catalog.item_checks import REGION
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
 from services.orchestrator.recommend.filters import CompiledFilter, FilterInvalid, compile_filter
 from services.orchestrator.recommend.slots import read_slots
+from services.orchestrator.recommend.steering import Steering, read_steering
 from services.runtime.validation import Violations
 
 DEFAULT_PAGE = 10
@@ -63,6 +64,7 @@ class RecommendOptions:
     novelty: float = 0.0
     session_item_ids: tuple[str, ...] = ()
     slots: Mapping[int, str] = field(default_factory=dict)
+    steering: Steering = field(default_factory=Steering)
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
                 "reason_count",
                 f"is {request.reason_count}; it must not be negative (the limit is {MAXIMUM_REASONS})",
             )
+    page_size = check.size("page_size", request.page_size, default=DEFAULT_PAGE, maximum=MAXIMUM_PAGE)
     options = RecommendOptions(
         user_id=request.user_id,
-        page_size=check.size("page_size", request.page_size, default=DEFAULT_PAGE, maximum=MAXIMUM_PAGE),
+        page_size=page_size,
         excluded_item_ids=frozenset(request.excluded_item_ids),
         filter=_read_filter(check, request),
         diversity=diversity,
@@ -106,6 +109,7 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
         novelty=request.novelty,
         session_item_ids=tuple(request.session_item_ids),
         slots=read_slots(check, request.slots, set(request.excluded_item_ids)),
+        steering=read_steering(check, request, page_size),
     )
     check.raise_if_any()
     return options

@@ -10,9 +10,13 @@ from marquee.common.v1 import candidate_pb2
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.sources.popularity import POPULARITY
 from services.orchestrator.recommend.sources.source import Candidates, SourceInput
+from services.orchestrator.recommend.sources.tastes import TASTES
+from services.orchestrator.recommend.sources.trending import TRENDING
 from services.orchestrator.recommend.steps import StepLog, describe_model
 
 _MAXIMUM_RANKED = 1_000
+IMPERSONAL = (TASTES, POPULARITY, TRENDING)
+"""Sources that know nothing of the person's history, those that count most first."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,12 @@ async def rank(
     explained_count: int,
     steps: StepLog,
     seconds: float,
+    *,
+    weights: Mapping[str, float] | None = None,
 ) -> list[ScoredItem]:
-    """Return the candidates, best first."""
+    """Return the candidates, best first; `weights` of sources count where the ranker does not answer."""
     item_ids = candidates.item_ids()[:_MAXIMUM_RANKED]
-    fallback = by_sources(candidates)
+    fallback = by_sources(candidates, weights)
     if request.bundle is None or not request.history or not item_ids:
         why = (
             "no bundle is loaded"
@@ -71,16 +77,16 @@ async def rank(
     return fallback
 
 
-def by_sources(candidates: Candidates) -> list[ScoredItem]:
+def by_sources(candidates: Candidates, weights: Mapping[str, float] | None = None) -> list[ScoredItem]:
     """Order candidates by the mean of their standardised scores over the personal sources, then by popularity.
 
     An item that a source did not propose gets that source's lowest score, because it is not better than that.
     """
-    personal = {source: scores for source, scores in candidates.by_source.items() if source != POPULARITY}
-    popular = candidates.by_source.get(POPULARITY, {})
+    personal = {source: scores for source, scores in candidates.by_source.items() if source not in IMPERSONAL}
+    popular = _impersonal(candidates)
     if not personal:
         return [ScoredItem(item_id, score) for item_id, score in popular.items()]
-    scored = mean_scores(personal)
+    scored = mean_scores(personal, weights)
     rest = [item_id for item_id in popular if item_id not in scored]
     floor = min(scored.values())
     ordered = sorted(scored, key=lambda item_id: -scored[item_id])
@@ -91,11 +97,32 @@ def by_sources(candidates: Candidates) -> list[ScoredItem]:
     ]
 
 
-def mean_scores(by_source: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean score of each item over the sources."""
+def _impersonal(candidates: Candidates) -> dict[str, float]:
+    """Join the sources that know nothing of the person: stated tastes, then what is popular, then what trends.
+
+    Popular items keep their scores; those of the others lie above and below them, within one of each other.
+    """
+    wished, popular, trends = (candidates.by_source.get(source, {}) for source in IMPERSONAL)
+    top, floor = max(popular.values(), default=0.0), min(popular.values(), default=0.0)
+    late = [item_id for item_id in trends if item_id not in popular]
+    scores = {item_id: top + 1 - place / len(wished) for place, item_id in enumerate(wished)}
+    scores.update((item_id, score) for item_id, score in popular.items() if item_id not in scores)
+    scores.update(
+        (item_id, floor - place / len(late)) for place, item_id in enumerate(late, start=1) if item_id not in scores
+    )
+    return scores
+
+
+def mean_scores(
+    by_source: Mapping[str, Mapping[str, float]], weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the weighted mean score of each item over the sources; a source that is not named weighs 1."""
     floors = {source: min(scores.values()) for source, scores in by_source.items() if scores}
+    weighed = {source: (weights or {}).get(source, 1.0) for source in floors}
+    total = sum(weighed.values()) or 1.0
+    shares = {source: weight / total for source, weight in weighed.items()}
     item_ids: Sequence[str] = list(dict.fromkeys(item_id for scores in by_source.values() for item_id in scores))
     return {
-        item_id: sum(by_source[source].get(item_id, floor) for source, floor in floors.items()) / len(floors)
+        item_id: sum(shares[source] * by_source[source].get(item_id, floor) for source, floor in floors.items())
         for item_id in item_ids
     }

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from marquee.entertainment.v1.route_service_pb2 import ROUTE_KEY_REQUEST
 from services.orchestrator.store.records import RecommendationState, Route, RouteArm
+from services.runtime.errors import FieldViolation, InvalidRequest
 
 RECOMMEND = "recommend"
 """The task that routes between bundles."""
@@ -23,6 +24,21 @@ def choose_bundle(state: RecommendationState, tenant: str, user_id: str, request
     key = request_id if state.route.key == ROUTE_KEY_REQUEST else user_id
     arm = choose_arm(state.route, tenant, key)
     return replace(arm, version=arm.version or state.bundle.version)
+
+
+def named_arm(state: RecommendationState, name: str) -> RouteArm:
+    """Return the arm of the route that a request names, with its bundle's version.
+
+    Raises:
+        InvalidRequest: the route has no such arm, or there is no route.
+    """
+    arms = state.route.arms if state.route else ()
+    for arm in arms:
+        if arm.name == name:
+            return replace(arm, version=arm.version or state.bundle.version)
+    there = ", ".join(arm.name for arm in arms)
+    advice = f"its arms are {there}" if there else "no route is set"
+    raise InvalidRequest([FieldViolation("arm", f"{name[:64]!r} is no arm of the route {RECOMMEND!r}; {advice}")])
 
 
 def choose_arm(route: Route, tenant: str, key: str) -> RouteArm:

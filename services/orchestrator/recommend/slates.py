@@ -8,13 +8,14 @@ import json
 import secrets
 import time
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
+from services.orchestrator.recommend.adjustment import times_on_top
 from services.orchestrator.recommend.slate_tokens import Attribution, PageReference, TokenSigner
 from services.orchestrator.store import Store
 from services.orchestrator.store.records import Slate
@@ -25,6 +26,8 @@ _PAGES = 10
 _SMALLEST = 100
 _REMEMBERED = 2_000
 _ID_BYTES = 16
+_NEWEST_LISTS = 20
+_FATIGUE_MICROSECONDS = 7 * 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,9 @@ class SlateLog:
         bundle_version: str,
         arm: str,
         history_sequence: int,
+        propensities: Sequence[float] | None = None,
     ) -> MadeSlate:
-        """Make a list that is not kept yet. Nothing explores so far, so each place is certain: propensity 1."""
+        """Make a list that is not kept yet; without `propensities` each place is certain, propensity 1."""
         now = _now()
         slate = Slate(
             slate_id=secrets.token_hex(_ID_BYTES),
@@ -87,7 +91,7 @@ class SlateLog:
             bundle_version=bundle_version,
             arm=arm,
             item_ids=tuple(item.item_id for item in items),
-            propensities=numpy.ones(len(items), "<f4").tobytes(),
+            propensities=numpy.array([1.0] * len(items) if propensities is None else propensities, "<f4").tobytes(),
             content=_pack(items, history_sequence),
         )
         return MadeSlate(slate, tuple(items), history_sequence)
@@ -125,6 +129,18 @@ class SlateLog:
             raise NotFound("page_token", "list", reference.slate_id, "it is not kept any more; ask for a new one")
         items, history_sequence = _unpack(slate.content, slate.item_ids)
         return MadeSlate(slate, items, history_sequence), reference.offset
+
+    async def times_shown(self, tenant: str, user_id: str, seconds: float) -> Counter[str]:
+        """Count how often each item stood on top of the user's newest lists of the last week.
+
+        Raises:
+            ServiceError: the store cannot be read.
+            TimeoutError: not within `seconds`.
+        """
+        async with asyncio.timeout(seconds):
+            slates = await self._store.list_user_slates(tenant, user_id, _NEWEST_LISTS)
+        since = _now() - _FATIGUE_MICROSECONDS
+        return times_on_top(slate.item_ids for slate in slates if slate.create_time >= since)
 
     def page_token(self, tenant: str, request: pb.RecommendRequest, made: MadeSlate, offset: int) -> str:
         """Return the token of the page that begins at `offset`; empty when there is none."""

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
+from services.orchestrator.recommend.placing import Placed
 from services.orchestrator.recommend.ranking import ScoredItem
-from services.orchestrator.recommend.sources.fresh import FreshItem
 from services.runtime.validation import Violations
 
 PINNED = "pinned"
@@ -44,9 +44,7 @@ def showable_slots(slots: Mapping[int, str], snapshot: CatalogSnapshot, allowed:
     }
 
 
-def fill_slots(
-    items: Sequence[ScoredItem | FreshItem], slots: Mapping[int, str], size: int
-) -> list[ScoredItem | FreshItem]:
+def fill_slots(items: Sequence[Placed], slots: Mapping[int, str], size: int) -> list[Placed]:
     """Return the list with the slots' items at their positions, the others in their order around them.
 
     Args:
@@ -54,9 +52,9 @@ def fill_slots(
         slots: item id by position, from 0; a position past the end comes last.
         size: most items to return.
     """
-    known = {item.item_id: item for item in items}
-    filled = [item for item in items if item.item_id not in slots.values()]
+    known = {one.item.item_id: one.item for one in items}
+    filled = [one for one in items if one.item.item_id not in slots.values()]
     for position in sorted(slots):
         item_id = slots[position]
-        filled.insert(position, known.get(item_id) or ScoredItem(item_id, 0.0))
+        filled.insert(position, Placed(known.get(item_id) or ScoredItem(item_id, 0.0)))
     return filled[:size]

@@ -1,12 +1,14 @@
-"""UserService: what is kept about one user is handed out, and erased."""
+"""UserService: what is kept about one user is handed out, and erased; and what users wish for."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
 from marquee.entertainment.v1 import user_service_pb2 as pb
+from marquee.entertainment.v1.preference_pb2 import UserSettings
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceServicer
 from services.orchestrator.events.event_messages import event_message
+from services.orchestrator.recommend.user_settings import check_settings
 from services.orchestrator.store import Store
 from services.orchestrator.store.records import EventPosition, Slate
 from services.runtime.errors import NotFound
@@ -46,8 +48,31 @@ class UserServicer(UserServiceServicer):
             found = True
             yield pb.ExportUserResponse(lists=map(_list_message, slates))
             last = (slates[-1].create_time, slates[-1].slate_id)
+        if settings := await self._store.user_settings(tenant, user_id):
+            found = True
+            yield pb.ExportUserResponse(settings=UserSettings.FromString(settings))
         if not found:
             raise NotFound("user_id", "user", user_id, "nothing is stored about this user")
+
+    async def SetUserSettings(
+        self, request: pb.SetUserSettingsRequest, context: CallContext
+    ) -> pb.SetUserSettingsResponse:
+        """Store what a user wishes for."""
+        check = Violations()
+        check.identifier("user_id", request.user_id)
+        check_settings(check, request.settings)
+        check.raise_if_any()
+        settings = request.settings.SerializeToString(deterministic=True)
+        await self._store.set_user_settings(current_request().tenant, request.user_id, settings)
+        return pb.SetUserSettingsResponse(settings=request.settings)
+
+    async def GetUserSettings(
+        self, request: pb.GetUserSettingsRequest, context: CallContext
+    ) -> pb.GetUserSettingsResponse:
+        """Return what a user wishes for."""
+        _check_user(request.user_id)
+        settings = await self._store.user_settings(current_request().tenant, request.user_id)
+        return pb.GetUserSettingsResponse(settings=UserSettings.FromString(settings))
 
     async def EraseUser(self, request: pb.EraseUserRequest, context: CallContext) -> pb.EraseUserResponse:
         """Erase a user; the receipt is given when that is on disk."""

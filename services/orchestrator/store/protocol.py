@@ -140,9 +140,17 @@ class Store(Protocol):
     # Users
 
     async def erase_user(self, tenant: str, user_id: str) -> ErasureReceipt:
-        """Delete the user's events and slates, take them out of the statistics, and remember when, so that
+        """Delete the user's events, slates and settings, take them out of the statistics, and remember when, so that
         events from before are dropped when they are sent again. Only digests of ids are kept.
         """
+        ...
+
+    async def set_user_settings(self, tenant: str, user_id: str, settings: bytes) -> None:
+        """Store a user's settings, a serialised message, in place of those before; empty removes them."""
+        ...
+
+    async def user_settings(self, tenant: str, user_id: str) -> bytes:
+        """Return a user's settings; empty when none are stored."""
         ...
 
     # Slate log

@@ -392,6 +392,7 @@ class RecommendationState:
         catalog_sequence: which state of the catalogue the answer must know.
         bundle: which bundle serves.
         route: arms of the task "recommend"; None without a route.
+        settings: the user's settings, a serialised message; empty without any.
     """
 
     history: list[UserEvent]
@@ -400,3 +401,4 @@ class RecommendationState:
     catalog_sequence: int
     bundle: BundlePointer
     route: Route | None = None
+    settings: bytes = b""

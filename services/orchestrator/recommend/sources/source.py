@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
@@ -42,6 +42,10 @@ class Candidates:
     def item_ids(self) -> list[str]:
         """Return every proposed item once, best of each source first."""
         return list(dict.fromkeys(item_id for scores in self.by_source.values() for item_id in scores))
+
+    def without(self, sources: Collection[str]) -> Candidates:
+        """Return what the other sources proposed."""
+        return Candidates({source: scores for source, scores in self.by_source.items() if source not in sources})
 
     def sources_of(self, item_id: str) -> list[str]:
         """Return the sources that proposed an item."""

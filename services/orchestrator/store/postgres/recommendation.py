@@ -26,7 +26,7 @@ _HISTORY = f"SELECT {_COLUMNS} FROM ({_NEWEST} $3) AS newest"
 _STATE = f"""
 WITH newest AS MATERIALIZED ({_NEWEST} $4)
 SELECT item_ids, weights, kinds, times, sequences, older_items, older_count, catalog_sequence, version,
-       previous_version, change_time, route, update_time
+       previous_version, change_time, route, routes.update_time, settings
 FROM (SELECT {_COLUMNS} FROM (SELECT * FROM newest LIMIT $3) AS newer) AS history
 CROSS JOIN (
     SELECT array_agg(item_id) AS older_items, coalesce(sum(count), 0)::bigint AS older_count
@@ -35,6 +35,7 @@ CROSS JOIN (
 LEFT JOIN tenant_counters AS counters ON counters.tenant = $1
 LEFT JOIN bundle_pointers AS bundle ON bundle.tenant = $1
 LEFT JOIN routes ON routes.tenant = $1 AND routes.task = 'recommend'
+LEFT JOIN user_settings ON user_settings.tenant = $1 AND user_settings.user_id = $2
 """
 
 
@@ -46,7 +47,9 @@ async def history(connection: Connection, tenant: str, user_id: str, limit: int)
 async def state(connection: Connection, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
     """Read all that a recommendation needs."""
     row = await connection.fetchrow(_STATE, tenant, user_id, history_limit, SEEN_EVENTS)
-    older_items, older_count, catalog_sequence, version, previous, change_time, route, update_time = tuple(row)[5:]
+    older_items, older_count, catalog_sequence, version, previous, change_time, route, update_time, settings = tuple(
+        row
+    )[5:]
     events = _unpack(row[:5])
     return RecommendationState(
         history=events,
@@ -55,6 +58,7 @@ async def state(connection: Connection, tenant: str, user_id: str, history_limit
         catalog_sequence=catalog_sequence or 0,
         bundle=BundlePointer(version, previous, change_time) if version is not None else BundlePointer(),
         route=unpack_route("recommend", route, update_time) if route is not None else None,
+        settings=settings or b"",
     )
 
 

@@ -22,6 +22,7 @@ from services.orchestrator.store.postgres import (
 )
 from services.orchestrator.store.postgres import events as event_reads
 from services.orchestrator.store.postgres import items as item_reads
+from services.orchestrator.store.postgres import settings as user_settings
 from services.orchestrator.store.postgres.connections import Server, check_server, failure
 from services.orchestrator.store.postgres.event_batches import Batch
 from services.orchestrator.store.postgres.failures import MissingPartition
@@ -193,6 +194,12 @@ class PostgresStore:
             event_count += piece
         slate_count = await run(lambda write: users.erase_slates(write, tenant, user_id))
         return ErasureReceipt(event_count, slate_count, erasure.erase_time)
+
+    async def set_user_settings(self, tenant: str, user_id: str, settings: bytes) -> None:
+        await self._transactions.run(lambda write: user_settings.put(write, tenant, user_id, settings))
+
+    async def user_settings(self, tenant: str, user_id: str) -> bytes:
+        return await self._reads.run(lambda read: user_settings.get(read, tenant, user_id))
 
     # Slate log
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.orchestrator.store.digests import identifier_digest
-from services.orchestrator.store.postgres import counters
+from services.orchestrator.store.postgres import counters, settings
 from services.orchestrator.store.postgres.connections import PLAN_FREELY, Connection
 
 PIECE = 10_000
@@ -38,8 +38,9 @@ class Erasure(NamedTuple):
 
 
 async def begin(connection: Connection, tenant: str, user_id: str) -> Erasure:
-    """Leave the tombstone; part of a write."""
+    """Leave the tombstone and forget the settings; part of a write."""
     known = await counters.lock(connection, tenant)
+    await settings.delete(connection, tenant, user_id)
     await connection.execute(
         "INSERT INTO erased_users (tenant, user_digest, erase_time) VALUES ($1, $2, $3)"
         " ON CONFLICT (tenant, user_digest) DO UPDATE SET erase_time = excluded.erase_time",

@@ -30,7 +30,8 @@ _OLDER = (
 )
 _STATE = (
     f"SELECT ({_HISTORY}), ({_OLDER}), (SELECT catalog_sequence FROM tenant_counters WHERE tenant = ?1),"
-    " version, previous_version, change_time, route, update_time FROM (SELECT 1)"
+    " version, previous_version, change_time, route, routes.update_time,"
+    " (SELECT settings FROM user_settings WHERE tenant = ?1 AND user_id = ?2) FROM (SELECT 1)"
     " LEFT JOIN bundle_pointers ON bundle_pointers.tenant = ?1"
     " LEFT JOIN routes ON routes.tenant = ?1 AND routes.task = 'recommend'"
 )
@@ -45,7 +46,7 @@ def history(connection: sqlite3.Connection, tenant: str, user_id: str, limit: in
 def state(connection: sqlite3.Connection, tenant: str, user_id: str, history_limit: int) -> RecommendationState:
     """Read all that a recommendation needs."""
     row = connection.execute(_STATE, (tenant, user_id, history_limit, SEEN_EVENTS)).fetchone()
-    packed, older, catalog_sequence, version, previous, change_time, route, update_time = row
+    packed, older, catalog_sequence, version, previous, change_time, route, update_time, settings = row
     events = _unpack(packed)
     older_items, older_count = json.loads(older)
     return RecommendationState(
@@ -55,6 +56,7 @@ def state(connection: sqlite3.Connection, tenant: str, user_id: str, history_lim
         catalog_sequence=catalog_sequence or 0,
         bundle=BundlePointer(version, previous, change_time) if version is not None else BundlePointer(),
         route=unpack_route("recommend", route, update_time) if route is not None else None,
+        settings=settings or b"",
     )
 
 

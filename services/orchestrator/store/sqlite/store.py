@@ -48,6 +48,7 @@ from services.orchestrator.store.sqlite import (
 )
 from services.orchestrator.store.sqlite import events as event_statements
 from services.orchestrator.store.sqlite import items as item_statements
+from services.orchestrator.store.sqlite import settings as user_settings
 from services.orchestrator.store.sqlite.connection import open_connection, prepare_file
 from services.orchestrator.store.sqlite.failures import store_error
 from services.orchestrator.store.sqlite.readers import ReaderPool
@@ -188,6 +189,12 @@ class SqliteStore:
             event_count += piece
         slate_count = await write(lambda connection: users.erase_slates(connection, tenant, user_id))
         return ErasureReceipt(event_count, slate_count, erasure.erase_time)
+
+    async def set_user_settings(self, tenant: str, user_id: str, settings: bytes) -> None:
+        await self.writer.write(lambda connection: user_settings.put(connection, tenant, user_id, settings, _now()))
+
+    async def user_settings(self, tenant: str, user_id: str) -> bytes:
+        return await self.readers.read(lambda connection: user_settings.get(connection, tenant, user_id))
 
     async def write_slate(self, tenant: str, slate: Slate) -> None:
         await self.writer.write(lambda connection: slates.write(connection, tenant, slate))

@@ -6,7 +6,7 @@ import sqlite3
 from typing import NamedTuple
 
 from services.orchestrator.store.digests import identifier_digest
-from services.orchestrator.store.sqlite import counters
+from services.orchestrator.store.sqlite import counters, settings
 
 PIECE = 5_000
 """Events that one transaction erases at most."""
@@ -20,8 +20,9 @@ class Erasure(NamedTuple):
 
 
 def begin(connection: sqlite3.Connection, tenant: str, user_id: str, now: int) -> Erasure:
-    """Leave the tombstone; part of a write."""
+    """Leave the tombstone and forget the settings; part of a write."""
     counters.ensure(connection, tenant)
+    settings.delete(connection, tenant, user_id)
     connection.execute(
         "INSERT INTO erased_users (tenant, user_digest, erase_time) VALUES (?, ?, ?)"
         " ON CONFLICT (tenant, user_digest) DO UPDATE SET erase_time = excluded.erase_time",

@@ -18,6 +18,7 @@ from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.similar import SimilarItems
 from services.orchestrator.recommend.slate_tokens import TokenSigner
 from services.orchestrator.recommend.slates import SlateLog
+from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
@@ -56,8 +57,9 @@ class Orchestrator:
         self.bundles = BundleKeeper(store, mesh, check_seconds=3600, load_seconds=PATIENCE)
         self.signer = TokenSigner([KEY])
         self.slates = SlateLog(store, self.signer, self.settings.page_seconds, self.settings.slate_days)
+        self.trends = Trends(store, self.settings.trend_half_life_days)
         self.recommender = Recommender(
-            Reader(store, self.snapshots, self.settings), mesh, self.bundles, self.settings, self.slates
+            Reader(store, self.snapshots, self.settings), mesh, self.bundles, self.settings, self.slates, self.trends
         )
         self.similar = SimilarItems(store, self.snapshots, mesh, self.bundles, self.settings)
 
@@ -82,6 +84,7 @@ class Orchestrator:
 
     async def close(self) -> None:
         """Stop what runs in the background."""
+        await self.trends.close()
         await self.snapshots.close()
 
 

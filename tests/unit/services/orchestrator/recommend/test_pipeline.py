@@ -68,13 +68,14 @@ class TestWithAllServices:
     async def test_every_step_is_reported(self, orchestrator: Orchestrator, store: Store) -> None:
         await like(store, "ann", "item-1")
         answer = await recommend(orchestrator)
-        skipped = {"candidates/vision", "candidates/fresh"}
+        skipped = {"candidates/vision", "candidates/trending", "candidates/fresh"}
         steps = (
             "history",
             "filter",
             "candidates/classical",
             "candidates/text",
             "candidates/vision",
+            "candidates/trending",
             "candidates/popularity",
             "candidates/fresh",
             "rank",

@@ -9,6 +9,7 @@ import grpc
 
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import user_service_pb2 as pb
+from marquee.entertainment.v1.preference_pb2 import Taste, UserSettings
 from services.orchestrator.store import Store
 from services.orchestrator.store.records import Slate
 from tests.support.clients import outcome_of
@@ -54,6 +55,30 @@ async def test_an_erased_user_is_gone_and_stays_gone(
     assert (answer.written_count, answer.erased_count) == (0, 1)
     again = await users.EraseUser(pb.EraseUserRequest(user_id="ann"))
     assert again.event_count == 0
+
+
+async def test_settings_are_kept_exported_and_erased(users: UserServiceAsyncStub) -> None:
+    wishes = UserSettings(diversity=0.5, excluded_tags=["Horror"], tastes=[Taste(tag="Drama", weight=1)], region="DE")
+    await users.SetUserSettings(pb.SetUserSettingsRequest(user_id="ann", settings=wishes))
+    assert (await users.GetUserSettings(pb.GetUserSettingsRequest(user_id="ann"))).settings == wishes
+    answers = [answer async for answer in users.ExportUser(pb.ExportUserRequest(user_id="ann"))]
+    assert [answer.settings for answer in answers] == [wishes]
+    await users.EraseUser(pb.EraseUserRequest(user_id="ann"))
+    assert (await users.GetUserSettings(pb.GetUserSettingsRequest(user_id="ann"))).settings == UserSettings()
+
+
+async def test_empty_settings_remove_what_was_stored(users: UserServiceAsyncStub) -> None:
+    await users.SetUserSettings(pb.SetUserSettingsRequest(user_id="ann", settings=UserSettings(novelty=1)))
+    await users.SetUserSettings(pb.SetUserSettingsRequest(user_id="ann"))
+    gone = await outcome_of(users.ExportUser(pb.ExportUserRequest(user_id="ann")).read())
+    assert gone.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_settings_out_of_bounds_are_refused_by_name(users: UserServiceAsyncStub) -> None:
+    wishes = UserSettings(diversity=7, tastes=[Taste(tag="", weight=1)], region="Mars")
+    refused = await outcome_of(users.SetUserSettings(pb.SetUserSettingsRequest(user_id="ann", settings=wishes)))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(refused.violations) == {"settings.diversity", "settings.tastes[0].tag", "settings.region"}
 
 
 async def test_a_user_without_id_is_refused(users: UserServiceAsyncStub) -> None:
