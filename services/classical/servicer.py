@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy
+
 from marquee.classical.v1 import classical_service_pb2 as pb
 from marquee.classical.v1 import classical_service_pb2_grpc
 from marquee.common.v1 import report_pb2
+from services.classical.pipelines.behaviour import BehaviourPipeline, read_query
 from services.classical.pipelines.ranking import RankingPipeline
 from services.runtime.bundles.candidates import generate_candidates
-from services.runtime.model_service import ModelService
+from services.runtime.errors import NotFound
+from services.runtime.model_service import ModelService, model_report
+from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
+from services.runtime.validation import Violations
 
 
 class ClassicalServicer(classical_service_pb2_grpc.ClassicalServiceServicer):
     """Answers with the bundles of one classical service."""
 
-    def __init__(self, service: ModelService) -> None:
+    def __init__(self, service: ModelService, default_models: Mapping[int, str]) -> None:
         self._service = service
         self._ranking = RankingPipeline(service.bundles)
+        self._behaviour = {
+            task: RequestedModels(service.models, BehaviourPipeline, name) for task, name in default_models.items()
+        }
 
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: CallContext
@@ -39,3 +50,30 @@ class ClassicalServicer(classical_service_pb2_grpc.ClassicalServiceServicer):
                 compute_microseconds=timings.compute_microseconds,
             ),
         )
+
+    async def PredictBehaviour(
+        self, request: pb.PredictBehaviourRequest, context: CallContext
+    ) -> pb.PredictBehaviourResponse:
+        """Predict from when users came whether, when and for how much they come again."""
+        check = Violations()
+        if request.task not in self._behaviour:
+            check.add("task", f"is {request.task}; name what is asked, for example BEHAVIOUR_TASK_RETURN")
+        query, horizon = read_query(check, request)
+        serving, pipeline = await self._behaviour[request.task].get(request.model)
+        _check_task(request, serving.model.manifest.task)
+        values, timings = await self._service.plane.infer(pipeline, query, model=serving.identity)
+        report = model_report(serving, timings)
+        if request.task == pb.BEHAVIOUR_TASK_SEGMENT:
+            names = [pipeline.labels[int(value)] if numpy.isfinite(value) else "" for value in values]
+            return pb.PredictBehaviourResponse(values=values.tolist(), segments=names, report=report)
+        if request.task == pb.BEHAVIOUR_TASK_NEXT_SESSION:
+            values *= numpy.float32(horizon)
+        return pb.PredictBehaviourResponse(values=values.tolist(), report=report)
+
+
+def _check_task(request: pb.PredictBehaviourRequest, task: str) -> None:
+    """Refuse a model that was fitted for another task."""
+    wanted = pb.BehaviourTask.Name(request.task).removeprefix("BEHAVIOUR_TASK_").lower().replace("_", "-")
+    if task != f"behaviour-{wanted}":
+        advice = f"it does {task}; ask one for behaviour-{wanted}"
+        raise NotFound("model", "model", request.model[:200], advice)

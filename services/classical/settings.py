@@ -21,3 +21,10 @@ class ClassicalSettings(ModelServiceSettings):
         description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml. May be empty: "
         "recommenders come in bundles.",
     )
+    return_model: str = Field(default="return-gradient", description="Model that predicts return and churn.")
+    engagement_model: str = Field(default="engagement-gradient", description="Model that predicts sessions.")
+    value_model: str = Field(default="value-gradient", description="Model that predicts value.")
+    next_session_model: str = Field(
+        default="next-session-forest", description="Model that predicts the time until the next session."
+    )
+    segment_model: str = Field(default="segments", description="Model that groups users.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import bundle, demo, events, home, importing, recommend, route, status, train, up, usage
+from services.cli import bundle, demo, events, home, importing, insight, recommend, route, status, train, up, usage
 from services.cli.catalog import command as catalog
 from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
@@ -52,6 +52,7 @@ app.add_typer(route.app, name="route", help="Share users out over bundles.", epi
 app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
 app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
 app.command(epilog=home.EPILOG)(home.home)
+app.command(epilog=insight.EPILOG)(insight.insight)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from marquee.entertainment.v1 import (
     bundle_service_pb2_grpc,
     catalog_service_pb2_grpc,
     event_service_pb2_grpc,
+    insight_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -18,6 +19,7 @@ from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.events.event_checks import EventChecks
+from services.orchestrator.insight.user_insight import UserInsights
 from services.orchestrator.maintenance import StoreMaintenance
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
@@ -30,6 +32,7 @@ from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
+from services.orchestrator.servicers.insight import InsightServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
 from services.orchestrator.servicers.user import UserServicer
@@ -44,6 +47,7 @@ CONTRACTS = [
     f"marquee.entertainment.v1.{name}"
     for name in (
         "RecommendationService",
+        "InsightService",
         "CatalogService",
         "EventService",
         "UserService",
@@ -84,6 +88,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)
     trends = Trends(store, settings.trend_half_life_days)
     recommender = Recommender(reader, mesh, bundles, settings, slates, trends)
+    insights = UserInsights(store, snapshots, mesh, settings)
     checks = EventChecks(signer, int(settings.clock_skew_seconds * 1e6))
     maintenance = StoreMaintenance(
         store, settings.event_retention_days, settings.deduplication_days, settings.maintenance_seconds
@@ -95,6 +100,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
 
     def attach(server: grpc.aio.Server) -> None:
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
+        insight_service_pb2_grpc.add_InsightServiceServicer_to_server(InsightServicer(insights), server)
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store, checks), server)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(store, recommender.forget), server)

@@ -72,7 +72,7 @@ class MeshError(Exception):
         if self.code is grpc.StatusCode.UNAVAILABLE:
             return f"the {self.family} service is down"
         if self.code is grpc.StatusCode.FAILED_PRECONDITION:
-            return f"the {self.family} service has not loaded the bundle yet"
+            return f"the {self.family} service has not loaded what is needed yet"
         return f"the {self.family} service refused the call: {self.code.name}"
 
 
@@ -137,6 +137,12 @@ class Mesh:
     ) -> classical_pb.RankCandidatesResponse:
         """Return candidates scored by the bundle's ranker."""
         return await _call("classical", self._classical.RankCandidates, request, seconds)
+
+    async def predict_behaviour(
+        self, request: classical_pb.PredictBehaviourRequest, seconds: float
+    ) -> classical_pb.PredictBehaviourResponse:
+        """Return what a behaviour model says of users."""
+        return await _call("classical", self._classical.PredictBehaviour, request, seconds)
 
     async def embed_texts(self, texts: Sequence[str], seconds: float) -> text_pb.EmbedTextResponse:
         """Return one vector a text."""

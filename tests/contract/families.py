@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,9 @@ def _vision(scratch: Path, bundles: Path) -> Built:
 
 
 def _classical(scratch: Path, bundles: Path) -> Built:
-    # Its recommenders come in bundles; models like these are what others may put into its repository.
+    # Beside its own models, such as others may put into its repository.
     models = scratch / "models"
+    shutil.copytree(Path("services/classical/models").resolve(), models)
     write_linear_model(models)
     write_forest_model(models)
     settings = ClassicalSettings(

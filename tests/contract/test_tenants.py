@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
@@ -289,6 +290,14 @@ async def _(ours: Caller, theirs: Caller) -> None:
     assert all(item.title.startswith(THEIRS) for item in shown.items)
 
 
+@case("InsightService.GetUserInsight")
+async def _(ours: Caller, theirs: Caller) -> None:
+    nobody = insight_pb.GetUserInsightRequest(user_id="eve")
+    assert await theirs.refused("InsightService.GetUserInsight", nobody) is NOT_FOUND
+    found = await theirs.one("InsightService.GetUserInsight", insight_pb.GetUserInsightRequest(user_id="ann"))
+    assert found.event_count == 4
+
+
 @case("RecommendationService.GetHomePage")
 async def _(ours: Caller, theirs: Caller) -> None:
     request = recommendation_pb.GetHomePageRequest(list=_recommend(include_seen=False), row_count=20)
@@ -303,9 +312,9 @@ async def _(ours: Caller, theirs: Caller) -> None:
 @case("RecommendationService.ContinueWatching")
 async def _(ours: Caller, theirs: Caller) -> None:
     play = _event("begun", SECRET, watched_fraction=0.5)
-    play.kind = event_pb.EVENT_KIND_PLAY
+    play.kind, play.user_id = event_pb.EVENT_KIND_PLAY, "bob"
     await theirs.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[play]))
-    request = recommendation_pb.ContinueWatchingRequest(user_id="ann")
+    request = recommendation_pb.ContinueWatchingRequest(user_id="bob")
     assert not (await theirs.one("RecommendationService.ContinueWatching", request)).items
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -14,6 +15,7 @@ from grpc import aio
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
@@ -21,6 +23,7 @@ from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
+from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
@@ -67,6 +70,7 @@ class AsyncMarqueeClient:
         self._request_id = request_id
         self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._recommendation = RecommendationServiceStub(self._channel)
+        self._insight = InsightServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
@@ -115,6 +119,23 @@ class AsyncMarqueeClient:
         """Return what the user began and did not finish, newest first."""
         request = recommendation_pb.ContinueWatchingRequest(user_id=user_id, page_size=page_size)
         return list((await self._call(self._recommendation.ContinueWatching, request, timeout)).items)
+
+    async def user_insight(
+        self,
+        user_id: str,
+        *,
+        horizon_days: float = 0.0,
+        now: datetime.datetime | None = None,
+        timeout: float | None = None,
+    ) -> insight_pb.GetUserInsightResponse:
+        """Tell what a user is likely to do, likes, and is like; `NotFound` for a user without events.
+
+        `now`, with a time zone, is the moment to look from instead of this one.
+        """
+        request = insight_pb.GetUserInsightRequest(user_id=user_id, horizon_days=horizon_days)
+        if now is not None:
+            request.now.FromDatetime(now)
+        return await self._call(self._insight.GetUserInsight, request, timeout)
 
     # --- catalogue -----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -12,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
@@ -19,6 +21,7 @@ from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
+from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
@@ -63,6 +66,7 @@ class MarqueeClient:
         self._request_id = request_id
         self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._recommendation = RecommendationServiceStub(self._channel)
+        self._insight = InsightServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
@@ -111,6 +115,23 @@ class MarqueeClient:
         """Return what the user began and did not finish, newest first."""
         request = recommendation_pb.ContinueWatchingRequest(user_id=user_id, page_size=page_size)
         return list((self._call(self._recommendation.ContinueWatching, request, timeout)).items)
+
+    def user_insight(
+        self,
+        user_id: str,
+        *,
+        horizon_days: float = 0.0,
+        now: datetime.datetime | None = None,
+        timeout: float | None = None,
+    ) -> insight_pb.GetUserInsightResponse:
+        """Tell what a user is likely to do, likes, and is like; `NotFound` for a user without events.
+
+        `now`, with a time zone, is the moment to look from instead of this one.
+        """
+        request = insight_pb.GetUserInsightRequest(user_id=user_id, horizon_days=horizon_days)
+        if now is not None:
+            request.now.FromDatetime(now)
+        return self._call(self._insight.GetUserInsight, request, timeout)
 
     # --- catalogue -----------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import argparse
 import subprocess
 import sys
 
-FAMILIES = ("text", "vision")
-"""Families with models of their own. The classical family is fitted on a tenant's history instead: `marquee train`."""
+FAMILIES = ("text", "vision", "classical")
+"""Families with models of their own. Recommenders are fitted on a tenant's history instead: `marquee train`."""
 
 
 def main() -> None:

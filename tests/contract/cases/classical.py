@@ -15,6 +15,10 @@ from tests.support.bundles import ITEMS
 
 SERVICE = "/marquee.classical.v1.ClassicalService"
 RANK = f"{SERVICE}/RankCandidates"
+PREDICT = f"{SERVICE}/PredictBehaviour"
+DAY = 86_400.0
+USERS = ((990.0, 995.0, 999.0), (100.0,), (1.0, 300.0, 600.0, 900.0))
+TASKS = ("return", "engagement", "value", "next-session")
 MESSAGE_LIMIT = 4 << 20
 
 
@@ -87,8 +91,54 @@ def bad_calls() -> list[BadCall]:
     ]
 
 
+def behaviour(*users: Sequence[float], **changes: Any) -> pb.PredictBehaviourRequest:
+    """Return a request about users who came on these days before the thousandth."""
+    fields: dict[str, Any] = {"task": pb.BEHAVIOUR_TASK_RETURN, "horizon_days": 30.0, **changes}
+    request = pb.PredictBehaviourRequest(**fields)
+    request.now.FromSeconds(1_000 * int(DAY))
+    for days in users or USERS:
+        request.users.add(event_seconds=[day * DAY for day in days], event_values=[1.0] * len(days))
+    return request
+
+
+def predictions_of(reply: Any) -> list[Answer]:
+    """Take what was said of each user."""
+    return [Answer(scores=[value]) for value in reply.values]
+
+
+def bad_behaviour() -> list[BadCall]:
+    """Return predictions that must be refused."""
+    uneven = behaviour()
+    uneven.users[0].event_values.pop()
+    endless = behaviour()
+    endless.users[1].event_seconds[0] = float("inf")
+    return [
+        BadCall("a prediction of nothing", PREDICT, behaviour(task=0), field="task"),
+        BadCall("a prediction of something unknown", PREDICT, behaviour(task=99), field="task"),
+        BadCall("a prediction for nobody", PREDICT, pb.PredictBehaviourRequest(task=pb.BEHAVIOUR_TASK_RETURN), field="users"),
+        BadCall("a prediction for 257 users", PREDICT, behaviour(*[[1.0]] * 257), field="users"),
+        BadCall("a prediction from no event", PREDICT, behaviour([]), field="users[0].event_seconds"),
+        BadCall("a prediction from 10,001 events", PREDICT, behaviour([1.0] * 10_001), field="users[0].event_seconds"),
+        BadCall("values that do not fit the times", PREDICT, uneven, field="users[0].event_values"),
+        BadCall("a time that is no number", PREDICT, endless, field="users[1].event_seconds"),
+        BadCall("a horizon in the past", PREDICT, behaviour(horizon_days=-1), field="horizon_days"),
+        BadCall("a horizon that is no number", PREDICT, behaviour(horizon_days=float("nan")), field="horizon_days"),
+        BadCall(
+            "a prediction by a model for something else",
+            PREDICT,
+            behaviour(model="value-svm"),
+            grpc.StatusCode.NOT_FOUND,
+            field="model",
+        ),
+        BadCall(
+            "a prediction by an unknown model", PREDICT, behaviour(model="oracle"), grpc.StatusCode.NOT_FOUND, "model"
+        ),
+    ]
+
+
 def cases() -> Cases:
-    """Return everything the classical service is asked; its recommenders come in bundles, its models are the tests'."""
+    """Return everything the classical service is asked; its recommenders come in bundles, some of its models are the
+    tests'."""
     candidates = CandidateCases(f"{SERVICE}/GenerateCandidates", pb.GenerateCandidatesRequest, ["near", "next"])
     return Cases(
         good=[
@@ -97,13 +147,28 @@ def cases() -> Cases:
             GoodCall("a ranking with unknown items", RANK, rank(["item-1", "unknown"])),
             GoodCall("a ranking of unknown items only", RANK, rank(["unknown"])),
             GoodCall("a huge number of contributions", RANK, rank(contribution_count=2**31 - 1)),
+            *(
+                GoodCall(
+                    f"{task} by {family}", PREDICT, behaviour(task=number, model=f"{task}-{family}"), f"{task}-{family}"
+                )
+                for number, task in enumerate(TASKS, start=1)
+                for family in ("gradient", "svm", "forest")
+            ),
+            GoodCall("segments", PREDICT, behaviour(task=pb.BEHAVIOUR_TASK_SEGMENT), "segments"),
+            GoodCall("a prediction for somebody who comes later", PREDICT, behaviour([1_001.0])),
             *candidates.good(),
         ],
-        bad=[*bad_calls(), *candidates.bad()],
+        bad=[*bad_calls(), *bad_behaviour(), *candidates.bad()],
         independence=[
             IndependenceCase("a ranking", RANK, rank(), [rank([item]) for item in ITEMS], items_of),
+            IndependenceCase("return", PREDICT, behaviour(), [behaviour(user) for user in USERS], predictions_of),
             *candidates.independence(),
         ],
         scorers=["near", "next"],
-        models={"forest-values": "1", "linear-scores": "1"},
+        models={
+            "forest-values": "1",
+            "linear-scores": "1",
+            "segments": "1",
+            **{f"{task}-{family}": "1" for task in TASKS for family in ("gradient", "svm", "forest")},
+        },
     )

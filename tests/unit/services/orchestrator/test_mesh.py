@@ -194,7 +194,7 @@ class TestErrors:
         served.script = refuse
         error = await error_of(mesh)
         assert error.details == "load it first"
-        assert error.summary() == "the text service has not loaded the bundle yet"
+        assert error.summary() == "the text service has not loaded what is needed yet"
         told = failure(error.cause)
         assert (told.reason, told.metadata) == ("BUNDLE_NOT_LOADED", {"version": "v1"})
 

@@ -6,7 +6,9 @@ Classical models: collaborative candidates and ranking."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from marquee.common.v1 import candidate_pb2 as _candidate_pb2
 from marquee.common.v1 import report_pb2 as _report_pb2
 import builtins as _builtins
@@ -19,6 +21,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _BehaviourTask:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BehaviourTaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BehaviourTask.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BEHAVIOUR_TASK_UNSPECIFIED: _BehaviourTask.ValueType  # 0
+    """Not set; INVALID_ARGUMENT."""
+    BEHAVIOUR_TASK_RETURN: _BehaviourTask.ValueType  # 1
+    """Probability, 0 to 1, that a session follows within the horizon."""
+    BEHAVIOUR_TASK_ENGAGEMENT: _BehaviourTask.ValueType  # 2
+    """Expected number of sessions within the horizon."""
+    BEHAVIOUR_TASK_VALUE: _BehaviourTask.ValueType  # 3
+    """Value within the horizon."""
+    BEHAVIOUR_TASK_NEXT_SESSION: _BehaviourTask.ValueType  # 4
+    """Days until the next session, at most the horizon."""
+    BEHAVIOUR_TASK_SEGMENT: _BehaviourTask.ValueType  # 5
+    """The group that the user belongs to."""
+
+class BehaviourTask(_BehaviourTask, metaclass=_BehaviourTaskEnumTypeWrapper):
+    """What can be predicted of a user."""
+
+BEHAVIOUR_TASK_UNSPECIFIED: BehaviourTask.ValueType  # 0
+"""Not set; INVALID_ARGUMENT."""
+BEHAVIOUR_TASK_RETURN: BehaviourTask.ValueType  # 1
+"""Probability, 0 to 1, that a session follows within the horizon."""
+BEHAVIOUR_TASK_ENGAGEMENT: BehaviourTask.ValueType  # 2
+"""Expected number of sessions within the horizon."""
+BEHAVIOUR_TASK_VALUE: BehaviourTask.ValueType  # 3
+"""Value within the horizon."""
+BEHAVIOUR_TASK_NEXT_SESSION: BehaviourTask.ValueType  # 4
+"""Days until the next session, at most the horizon."""
+BEHAVIOUR_TASK_SEGMENT: BehaviourTask.ValueType  # 5
+"""The group that the user belongs to."""
+Global___BehaviourTask: _TypeAlias = BehaviourTask  # noqa: Y015
 
 @_typing.final
 class GenerateCandidatesRequest(_message.Message):
@@ -249,3 +287,111 @@ class HistoryContribution(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryContribution: _TypeAlias = HistoryContribution  # noqa: Y015
+
+@_typing.final
+class PredictBehaviourRequest(_message.Message):
+    """Request of PredictBehaviour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    task: Global___BehaviourTask.ValueType
+    """What is asked."""
+    horizon_days: _builtins.float
+    """How far ahead, in days, above 0, at most 3,650. Zero means 30."""
+    model: _builtins.str
+    """Model that answers, for example "return-forest" or "return-forest/1"; empty means the service's default for the task."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserBehaviour]:
+        """Users, 1 to 256."""
+
+    @_builtins.property
+    def now(self) -> _timestamp_pb2.Timestamp:
+        """The moment to predict from; not set is now."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___BehaviourTask.ValueType = ...,
+        users: _abc.Iterable[Global___UserBehaviour] | None = ...,
+        now: _timestamp_pb2.Timestamp | None = ...,
+        horizon_days: _builtins.float = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["now", b"now"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["horizon_days", b"horizon_days", "model", b"model", "now", b"now", "task", b"task", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictBehaviourRequest: _TypeAlias = PredictBehaviourRequest  # noqa: Y015
+
+@_typing.final
+class UserBehaviour(_message.Message):
+    """What one user did and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_SECONDS_FIELD_NUMBER: _builtins.int
+    EVENT_VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Times of the events in seconds since 1970, in any order, 1 to 10,000; those after the moment are left out."""
+
+    @_builtins.property
+    def event_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Value of each event, for example dollars or a weight; as many as times, or none, which means 1 each. Negative ones count as 0."""
+
+    def __init__(
+        self,
+        *,
+        event_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        event_values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_seconds", b"event_seconds", "event_values", b"event_values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserBehaviour: _TypeAlias = UserBehaviour  # noqa: Y015
+
+@_typing.final
+class PredictBehaviourResponse(_message.Message):
+    """Response of PredictBehaviour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Answer for each user, in the order of the request; not a number for a user without an event before the moment. For segments, their number."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For segments, what each user's is like, for example "comes often, was here lately, spends much"; else empty."""
+
+    @_builtins.property
+    def report(self) -> _report_pb2.ModelReport:
+        """What answered."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        segments: _abc.Iterable[_builtins.str] | None = ...,
+        report: _report_pb2.ModelReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report", "segments", b"segments", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictBehaviourResponse: _TypeAlias = PredictBehaviourResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class ClassicalServiceStub:
                 request_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesRequest.SerializeToString,
                 response_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesResponse.FromString,
                 _registered_method=True)
+        self.PredictBehaviour = channel.unary_unary(
+                '/marquee.classical.v1.ClassicalService/PredictBehaviour',
+                request_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.SerializeToString,
+                response_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.FromString,
+                _registered_method=True)
 
 
 class ClassicalServiceServicer:
@@ -65,6 +70,13 @@ class ClassicalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PredictBehaviour(self, request, context):
+        """Predicts from when users came whether, when and for how much they come again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClassicalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_ClassicalServiceServicer_to_server(servicer, server):
                     servicer.RankCandidates,
                     request_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesRequest.FromString,
                     response_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesResponse.SerializeToString,
+            ),
+            'PredictBehaviour': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictBehaviour,
+                    request_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.FromString,
+                    response_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class ClassicalService:
             '/marquee.classical.v1.ClassicalService/RankCandidates',
             marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesRequest.SerializeToString,
             marquee_dot_classical_dot_v1_dot_classical__service__pb2.RankCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictBehaviour(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.classical.v1.ClassicalService/PredictBehaviour',
+            marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.SerializeToString,
+            marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class ClassicalServiceStub:
     """Generates recommendation candidates from a bundle's collaborative scorers."""
     RankCandidates: _grpc.UnaryUnaryMultiCallable[_classical_service_pb2.RankCandidatesRequest, _classical_service_pb2.RankCandidatesResponse]
     """Scores candidates with a bundle's ranker and says which history items and which features decided."""
+    PredictBehaviour: _grpc.UnaryUnaryMultiCallable[_classical_service_pb2.PredictBehaviourRequest, _classical_service_pb2.PredictBehaviourResponse]
+    """Predicts from when users came whether, when and for how much they come again."""
 
 @_typing.type_check_only
 class ClassicalServiceAsyncStub(ClassicalServiceStub):
@@ -47,6 +49,8 @@ class ClassicalServiceAsyncStub(ClassicalServiceStub):
     """Generates recommendation candidates from a bundle's collaborative scorers."""
     RankCandidates: _aio.UnaryUnaryMultiCallable[_classical_service_pb2.RankCandidatesRequest, _classical_service_pb2.RankCandidatesResponse]  # type: ignore[assignment]
     """Scores candidates with a bundle's ranker and says which history items and which features decided."""
+    PredictBehaviour: _aio.UnaryUnaryMultiCallable[_classical_service_pb2.PredictBehaviourRequest, _classical_service_pb2.PredictBehaviourResponse]  # type: ignore[assignment]
+    """Predicts from when users came whether, when and for how much they come again."""
 
 class ClassicalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Serves the classical model family."""
@@ -66,5 +70,13 @@ class ClassicalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classical_service_pb2.RankCandidatesResponse, _abc.Awaitable[_classical_service_pb2.RankCandidatesResponse]]:
         """Scores candidates with a bundle's ranker and says which history items and which features decided."""
+
+    @_abc_1.abstractmethod
+    def PredictBehaviour(
+        self,
+        request: _classical_service_pb2.PredictBehaviourRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classical_service_pb2.PredictBehaviourResponse, _abc.Awaitable[_classical_service_pb2.PredictBehaviourResponse]]:
+        """Predicts from when users came whether, when and for how much they come again."""
 
 def add_ClassicalServiceServicer_to_server(servicer: ClassicalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
