@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import bundle, demo, events, home, importing, insight, recommend, route, status, train, up, usage
+from services.cli import (
+    bundle,
+    demo,
+    events,
+    home,
+    importing,
+    insight,
+    recommend,
+    report,
+    route,
+    status,
+    train,
+    up,
+    usage,
+)
 from services.cli.catalog import command as catalog
 from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
@@ -48,6 +62,7 @@ app.add_typer(catalog.app, name="catalog", help="The catalogue: import, export, 
 app.add_typer(events.app, name="events", help="What users did: write, read, hand out, erase.", epilog=events.EPILOG)
 app.command(epilog=train.EPILOG)(train.train)
 app.add_typer(bundle.app, name="bundle", help="Which bundle serves; activate and roll back.", epilog=bundle.EPILOG)
+app.command(epilog=report.EPILOG)(report.report)
 app.add_typer(route.app, name="route", help="Share users out over bundles.", epilog=route.EPILOG)
 app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
 app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)

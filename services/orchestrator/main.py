@@ -10,6 +10,7 @@ from marquee.entertainment.v1 import (
     bundle_service_pb2_grpc,
     catalog_service_pb2_grpc,
     event_service_pb2_grpc,
+    experiment_service_pb2_grpc,
     insight_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
@@ -32,6 +33,7 @@ from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
+from services.orchestrator.servicers.experiment import ExperimentServicer
 from services.orchestrator.servicers.insight import InsightServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
@@ -48,6 +50,7 @@ CONTRACTS = [
     for name in (
         "RecommendationService",
         "InsightService",
+        "ExperimentService",
         "CatalogService",
         "EventService",
         "UserService",
@@ -101,6 +104,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     def attach(server: grpc.aio.Server) -> None:
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
         insight_service_pb2_grpc.add_InsightServiceServicer_to_server(InsightServicer(insights), server)
+        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(ExperimentServicer(store), server)
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store, checks), server)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(store, recommender.forget), server)

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import experiment_service_pb2 as experiment_pb
 from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
@@ -288,6 +289,12 @@ async def _(ours: Caller, theirs: Caller) -> None:
         "RecommendationService.SimilarItems", recommendation_pb.SimilarItemsRequest(item_id=ITEMS[0], page_size=100)
     )
     assert all(item.title.startswith(THEIRS) for item in shown.items)
+
+
+@case("ExperimentService.GetArmReport")
+async def _(ours: Caller, theirs: Caller) -> None:
+    answer = await theirs.one("ExperimentService.GetArmReport", experiment_pb.GetArmReportRequest())
+    assert {arm.arm for arm in answer.arms} == {f"arm-of-{THEIRS}"}
 
 
 @case("InsightService.GetUserInsight")

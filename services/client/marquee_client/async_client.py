@@ -15,6 +15,7 @@ from grpc import aio
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
+from marquee.entertainment.v1 import experiment_service_pb2 as experiment_pb
 from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
@@ -23,6 +24,7 @@ from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
+from marquee.entertainment.v1.experiment_service_pb2_grpc import ExperimentServiceStub
 from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
@@ -71,6 +73,7 @@ class AsyncMarqueeClient:
         self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
+        self._experiment = ExperimentServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
@@ -283,6 +286,22 @@ class AsyncMarqueeClient:
     async def delete_route(self, task: str, *, timeout: float | None = None) -> None:
         """Delete the route of a task; `NotFound` when there is none."""
         await self._call(self._route.DeleteRoute, route_pb.DeleteRouteRequest(task=task), timeout)
+
+    async def arm_report(
+        self,
+        *,
+        start: datetime.datetime | None = None,
+        end: datetime.datetime | None = None,
+        surface: str = "",
+        timeout: float | None = None,
+    ) -> list[experiment_pb.ArmReport]:
+        """Compare the arms of the route by what followed from their lists; times have a time zone."""
+        request = experiment_pb.GetArmReportRequest(surface=surface)
+        if start is not None:
+            request.start_time.FromDatetime(start)
+        if end is not None:
+            request.end_time.FromDatetime(end)
+        return list((await self._call(self._experiment.GetArmReport, request, timeout)).arms)
 
     # --- transport -----------------------------------------------------------------------------------
 

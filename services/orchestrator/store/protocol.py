@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from services.orchestrator.store.records import (
+    AttributedEvent,
     BundlePointer,
     CatalogState,
     ErasureReceipt,
@@ -168,6 +169,18 @@ class Store(Protocol):
     ) -> list[Slate]:
         """Return up to `limit` of a user's lists that have not expired, newest first; with `before`, those
         older than that create time and id.
+        """
+        ...
+
+    async def slates_between(self, tenant: str, start: int, end: int, after: str, limit: int) -> list[Slate]:
+        """Return up to `limit` lists that were created from `start` until before `end` and have not expired, in the
+        order of their ids, those after the id `after`; without their content.
+        """
+        ...
+
+    async def attributed_events(self, tenant: str, start: int, after: int, limit: int) -> list[AttributedEvent]:
+        """Return up to `limit` events that followed from lists and were received since `start`, in the order of
+        storage, those after the sequence number `after`.
         """
         ...
 

@@ -347,6 +347,16 @@ class Slate:
     content: bytes
 
 
+class AttributedEvent(NamedTuple):
+    """An event that followed from a list, as far as reports need it."""
+
+    sequence: int
+    slate_id: str
+    position: int
+    weight: float
+    watched_fraction: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
     """What `Store.erase_user` erased, and when."""

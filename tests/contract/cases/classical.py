@@ -115,7 +115,9 @@ def bad_behaviour() -> list[BadCall]:
     return [
         BadCall("a prediction of nothing", PREDICT, behaviour(task=0), field="task"),
         BadCall("a prediction of something unknown", PREDICT, behaviour(task=99), field="task"),
-        BadCall("a prediction for nobody", PREDICT, pb.PredictBehaviourRequest(task=pb.BEHAVIOUR_TASK_RETURN), field="users"),
+        BadCall(
+            "a prediction for nobody", PREDICT, pb.PredictBehaviourRequest(task=pb.BEHAVIOUR_TASK_RETURN), field="users"
+        ),
         BadCall("a prediction for 257 users", PREDICT, behaviour(*[[1.0]] * 257), field="users"),
         BadCall("a prediction from no event", PREDICT, behaviour([]), field="users[0].event_seconds"),
         BadCall("a prediction from 10,001 events", PREDICT, behaviour([1.0] * 10_001), field="users[0].event_seconds"),

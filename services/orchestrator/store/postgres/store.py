@@ -9,6 +9,7 @@ from functools import partial
 
 from services.orchestrator.store.migrations.upgrade import upgrade_postgres
 from services.orchestrator.store.postgres import (
+    attribution,
     bundles,
     counters,
     event_batches,
@@ -32,6 +33,7 @@ from services.orchestrator.store.postgres.notifications import CatalogListener
 from services.orchestrator.store.postgres.pool import DRIVER_ERRORS, ConnectionPool
 from services.orchestrator.store.postgres.transactions import Transactions
 from services.orchestrator.store.records import (
+    AttributedEvent,
     BundlePointer,
     CatalogState,
     ErasureReceipt,
@@ -213,6 +215,12 @@ class PostgresStore:
         self, tenant: str, user_id: str, limit: int, before: tuple[int, str] | None = None
     ) -> list[Slate]:
         return await self._reads.run(lambda read: slates.of_user(read, tenant, user_id, limit, before))
+
+    async def slates_between(self, tenant: str, start: int, end: int, after: str, limit: int) -> list[Slate]:
+        return await self._reads.run(lambda read: attribution.slates_between(read, tenant, start, end, after, limit))
+
+    async def attributed_events(self, tenant: str, start: int, after: int, limit: int) -> list[AttributedEvent]:
+        return await self._reads.run(lambda read: attribution.attributed_events(read, tenant, start, after, limit))
 
     # Routes
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.orchestrator.store.migrations.upgrade import upgrade_sqlite
 from services.orchestrator.store.records import (
+    AttributedEvent,
     BundlePointer,
     CatalogState,
     ErasureReceipt,
@@ -37,6 +38,7 @@ from services.orchestrator.store.records import (
     WriteCounts,
 )
 from services.orchestrator.store.sqlite import (
+    attribution,
     bundles,
     counters,
     maintenance,
@@ -207,6 +209,16 @@ class SqliteStore:
     ) -> list[Slate]:
         return await self.readers.read(
             lambda connection: slates.of_user(connection, tenant, user_id, limit, before, _now())
+        )
+
+    async def slates_between(self, tenant: str, start: int, end: int, after: str, limit: int) -> list[Slate]:
+        return await self.readers.read(
+            lambda connection: attribution.slates_between(connection, tenant, start, end, after, limit, _now())
+        )
+
+    async def attributed_events(self, tenant: str, start: int, after: int, limit: int) -> list[AttributedEvent]:
+        return await self.readers.read(
+            lambda connection: attribution.attributed_events(connection, tenant, start, after, limit)
         )
 
     async def set_route(self, tenant: str, route: Route) -> Route:

@@ -54,7 +54,7 @@ def test_a_missing_service_is_replaced_by_the_declared_fallback(step: str) -> No
     [
         (grpc.StatusCode.DEADLINE_EXCEEDED, "the text service did not answer in time"),
         (grpc.StatusCode.UNAVAILABLE, "the text service is down"),
-        (grpc.StatusCode.FAILED_PRECONDITION, "the text service has not loaded the bundle yet"),
+        (grpc.StatusCode.FAILED_PRECONDITION, "the text service has not loaded what is needed yet"),
         (grpc.StatusCode.INTERNAL, "the text service refused the call: INTERNAL"),
     ],
 )

@@ -197,3 +197,31 @@ class TestRoutes:
         assert await store.delete_route(TENANT, "recommend")
         assert not await store.delete_route(TENANT, "recommend")
         assert (await store.recommendation_state(TENANT, "ann", 10)).route is None
+
+
+async def test_settings_are_read_with_the_state_and_erased_with_the_user(store: Store) -> None:
+    await store.set_user_settings("default", "ann", b"wishes")
+    await store.set_user_settings("default", "ann", b"newer")
+    assert await store.user_settings("default", "ann") == b"newer"
+    assert await store.user_settings("default", "bob") == b""
+    assert await store.user_settings("other", "ann") == b""
+    assert (await store.recommendation_state("default", "ann", 10)).settings == b"newer"
+    assert (await store.recommendation_state("default", "bob", 10)).settings == b""
+    await store.erase_user("default", "ann")
+    assert await store.user_settings("default", "ann") == b""
+
+
+async def test_lists_and_what_followed_are_read_in_pages(store: Store) -> None:
+    now = time.time_ns() // 1_000
+    for number in range(5):
+        slate = Slate(f"s{number}", "ann", "home", now - number, now + 3_600_000_000, "b", "a", ("x",), b"", b"c")
+        await store.write_slate("default", slate)
+    await store.write_events("default", [event("e1", slate_id="s1", position=0, watched_fraction=0.5), event("e2")])
+    first = await store.slates_between("default", now - 3, now, "", 2)
+    assert [slate.slate_id for slate in first] == ["s1", "s2"]
+    rest = await store.slates_between("default", now - 3, now, "s2", 2)
+    assert [(slate.slate_id, slate.content) for slate in rest] == [("s3", b"")]
+    assert await store.slates_between("other", 0, now, "", 2) == []
+    [followed] = await store.attributed_events("default", 0, 0, 10)
+    assert (followed.slate_id, followed.position, followed.watched_fraction) == ("s1", 0, 0.5)
+    assert await store.attributed_events("default", 0, followed.sequence, 10) == []

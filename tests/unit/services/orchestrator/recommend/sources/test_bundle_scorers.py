@@ -118,7 +118,7 @@ async def test_a_service_that_has_not_loaded_the_bundle_counts_as_missing(
     assert (await propose(services.mesh, family, request, steps, PATIENCE, "similar")).item_ids() == []
     report = only_report(steps)
     assert (report.step, report.service, report.outcome) == (f"similar/{family}", family, STEP_OUTCOME_FALLBACK)
-    assert report.detail.startswith(f"the {family} service has not loaded the bundle yet; likeness is judged ")
+    assert report.detail.startswith(f"the {family} service has not loaded what is needed yet; likeness is judged ")
 
 
 async def test_a_service_that_is_down_counts_as_missing(services: ModelServices) -> None:

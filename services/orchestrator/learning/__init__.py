@@ -1,0 +1,1 @@
+"""What is learned from the lists that were shown and what followed from them."""
