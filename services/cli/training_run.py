@@ -24,6 +24,7 @@ from services.classical.training.evaluation import quality
 from services.classical.training.leave_one_out import measure
 from services.classical.training.options import FitOptions
 from services.classical.training.parity import BundleParityError
+from services.classical.training.promotion import Verdict, compare_with_serving
 from services.cli.console import Stage, stage
 from services.cli.failures import CommandFailed
 
@@ -44,6 +45,7 @@ class TrainingRun:
         steps: what each service did to load the bundle.
         held_out: (HR@10, NDCG@10) on each user's newest event, which the fit did not see; empty unless asked for.
         user_id: somebody whose events were fitted on.
+        verdict: how the fit did against the bundle that served before; None when there was none to compare with.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,6 +54,22 @@ class TrainingRun:
     steps: list[StepReport] = field(default_factory=list)
     held_out: dict[str, tuple[float, float]] = field(default_factory=dict)
     user_id: str = ""
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class TrainingWishes:
+    """What a training is to do.
+
+    Attributes:
+        options: of the fit.
+        evaluate: also measure a fit that does not see each user's newest event.
+        even_if_worse: let it serve without comparing it with the serving bundle.
+    """
+
+    options: FitOptions = field(default_factory=FitOptions)
+    evaluate: bool = False
+    even_if_worse: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,27 +81,29 @@ class TrainingData:
     tags: list[list[str]]
 
 
-def train_and_activate(client: MarqueeClient, bundles: Path, *, evaluate: bool = False) -> TrainingRun:
-    """Fit a bundle on everything the orchestrator has stored, and let it serve.
+def train_and_activate(client: MarqueeClient, bundles: Path, wishes: TrainingWishes) -> TrainingRun:
+    """Fit a bundle on everything the orchestrator has stored, and let it serve unless it is worse than what serves.
 
     Args:
         client: connected to the orchestrator.
         bundles: folder of bundles, the one the services load from.
-        evaluate: also measure a fit that does not see each user's newest event.
+        wishes: what to fit, measure and allow.
 
     Raises:
-        CommandFailed: there is nothing to fit on, or no service can load what was written.
+        CommandFailed: there is nothing to fit on, the fit is worse than what serves, or no service can load it.
     """
     run = TrainingRun()
     data = _read(client, run)
     run.user_id = data.interactions.user_ids[0]
+    if not wishes.even_if_worse:
+        _compare(client, data, bundles, wishes, run)
     version = _new_version(bundles)
     with stage("Fit the recommenders", percent=True) as work:
-        run.manifest = _fit(data, bundles, version, work)
+        run.manifest = _fit(data, bundles, version, wishes.options, work)
         work.note = ", ".join(one["name"] for one in run.manifest["scorers"]) + ", ranker"
     run.seconds["fit and write the bundle"] = work.seconds
-    if evaluate:
-        _evaluate(data.interactions, run)
+    if wishes.evaluate:
+        _evaluate(data.interactions, wishes.options, run)
     with stage("Load it into the services") as work:
         try:
             activated = client.activate_bundle(version, timeout=_ACTIVATION_SECONDS)
@@ -96,7 +116,40 @@ def train_and_activate(client: MarqueeClient, bundles: Path, *, evaluate: bool =
     return run
 
 
-def _fit(data: TrainingData, bundles: Path, version: str, work: Stage) -> dict[str, Any]:
+def _compare(
+    client: MarqueeClient, data: TrainingData, bundles: Path, wishes: TrainingWishes, run: TrainingRun
+) -> None:
+    """Hold a fit against the serving bundle, on what users did since that one was fitted."""
+    serving = bundles / TENANT / client.serving_bundle().version
+    if serving.name == TENANT or not (serving / "manifest.json").is_file():
+        return
+    with stage("Compare with the serving bundle") as work:
+        run.verdict = compare_with_serving(
+            data.interactions,
+            serving,
+            lambda events, root, tenant, version: fit_bundle(
+                events,
+                root,
+                tenant=tenant,
+                version=version,
+                content=data.content,
+                item_tags=data.tags,
+                options=wishes.options,
+            ),
+        )
+        work.note = f"{run.verdict.users} users did something new since"
+    run.seconds["compare with the serving bundle"] = work.seconds
+    if run.verdict.worse:
+        difference = run.verdict.difference
+        raise CommandFailed(
+            f"the new fit is worse than the serving bundle {serving.name}: NDCG@10 {run.verdict.ours.ndcg:.4f} against "
+            f"{run.verdict.theirs.ndcg:.4f} on {run.verdict.users} users"
+            + (f", difference {difference.low:+.4f} to {difference.high:+.4f}" if difference else ""),
+            "It was not promoted. To serve it all the same: marquee train --even-if-worse",
+        )
+
+
+def _fit(data: TrainingData, bundles: Path, version: str, options: FitOptions, work: Stage) -> dict[str, Any]:
     """Fit and write the bundle in a thread, so that Ctrl-C need not wait for its end; returns the manifest."""
     stopping = threading.Event()
 
@@ -115,6 +168,7 @@ def _fit(data: TrainingData, bundles: Path, version: str, work: Stage) -> dict[s
             version=version,
             content=data.content,
             item_tags=data.tags,
+            options=options,
             progress=report,
         )
         try:
@@ -187,8 +241,8 @@ def _new_version(bundles: Path) -> str:
     return next(name for name in names if not (bundles / TENANT / name).exists())
 
 
-def _evaluate(interactions: Interactions, run: TrainingRun) -> None:
+def _evaluate(interactions: Interactions, options: FitOptions, run: TrainingRun) -> None:
     with stage("Measure on each user's newest event") as work, tempfile.TemporaryDirectory() as folder:
-        ranks = measure(interactions, "test", FitOptions(), Path(folder), "evaluation")
+        ranks = measure(interactions, "test", options, Path(folder), "evaluation")
         run.held_out = {name: (quality(values).hit_rate, quality(values).ndcg) for name, values in ranks.items()}
     run.seconds["measure without the newest events"] = work.seconds

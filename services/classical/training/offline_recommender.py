@@ -26,6 +26,8 @@ class OfflineRecommender:
     def __init__(self, folder: Path, candidates_per_scorer: int = 100) -> None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.scorers = {scorer["name"]: ScorerSession(str(folder / scorer["file"])) for scorer in manifest["scorers"]}
+        self.item_ids = tuple((folder / manifest["items"]).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        self.watermark = int(manifest["event_watermark"])
         self._features = manifest["ranker"]["features"]
         self.rankers = {one["name"]: open_session(str(folder / one["file"])) for one in manifest["rankers"]}
         self.default_ranker = manifest["ranker"]["name"]
