@@ -27,7 +27,6 @@ FEATURES = (
     "overdue",
     "sessions_in_last_horizon",
     "sessions_in_last_quarter",
-    "events",
     "mean_value",
     "last_value",
     "value_in_last_horizon",
@@ -43,18 +42,15 @@ class Sessions:
     Attributes:
         times: float64[S], seconds since 1970 of each session's last event, ascending.
         values: float64[S], sum of the events' values, at least 0.
-        events: number of events in all.
     """
 
     times: Doubles
     values: Doubles
-    events: int
 
     def until(self, moment: float) -> Sessions:
         """Return what happened up to a moment."""
         count = int(np.searchsorted(self.times, moment, side="right"))
-        share = count / len(self.times) if len(self.times) else 0.0
-        return Sessions(self.times[:count], self.values[:count], round(self.events * share))
+        return Sessions(self.times[:count], self.values[:count])
 
 
 def sessions(times: Doubles, values: Doubles, gap_seconds: float = SESSION_GAP_SECONDS) -> Sessions:
@@ -68,10 +64,10 @@ def sessions(times: Doubles, values: Doubles, gap_seconds: float = SESSION_GAP_S
     order = np.argsort(times, kind="stable")
     times, values = times[order], np.maximum(values[order], 0.0)
     if not len(times):
-        return Sessions(times, values, 0)
+        return Sessions(times, values)
     ends = np.flatnonzero(np.append(np.diff(times) > gap_seconds, True))
     starts = np.concatenate([[0], ends[:-1] + 1])
-    return Sessions(times[ends], np.add.reduceat(values, starts), len(times))
+    return Sessions(times[ends], np.add.reduceat(values, starts))
 
 
 def behaviour_features(known: Sessions, now: float, horizon: float) -> Floats:
@@ -103,7 +99,6 @@ def behaviour_features(known: Sessions, now: float, horizon: float) -> Floats:
         recency / max(mean_gap, 1e-3),
         recent.sum(),
         (times > now - horizon / 4).sum(),
-        known.events,
         values.mean(),
         values[-1],
         values[recent].sum(),

@@ -7,6 +7,7 @@ import typer
 from services.cli import (
     bundle,
     demo,
+    evaluate,
     events,
     home,
     importing,
@@ -61,6 +62,7 @@ app.add_typer(importing.app, name="import", help="Fill the catalogue and the his
 app.add_typer(catalog.app, name="catalog", help="The catalogue: import, export, change.", epilog=catalog.EPILOG)
 app.add_typer(events.app, name="events", help="What users did: write, read, hand out, erase.", epilog=events.EPILOG)
 app.command(epilog=train.EPILOG)(train.train)
+app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(bundle.app, name="bundle", help="Which bundle serves; activate and roll back.", epilog=bundle.EPILOG)
 app.command(epilog=report.EPILOG)(report.report)
 app.add_typer(route.app, name="route", help="Share users out over bundles.", epilog=route.EPILOG)

@@ -93,7 +93,7 @@ def train_and_activate(client: MarqueeClient, bundles: Path, wishes: TrainingWis
         CommandFailed: there is nothing to fit on, the fit is worse than what serves, or no service can load it.
     """
     run = TrainingRun()
-    data = _read(client, run)
+    data = read_training_data(client, run)
     run.user_id = data.interactions.user_ids[0]
     if not wishes.even_if_worse:
         _compare(client, data, bundles, wishes, run)
@@ -197,7 +197,12 @@ def training_data(items: Iterable[ExportedItem], events: Sequence[Event]) -> Tra
     return TrainingData(interactions, content, [list(one.item.tags) for one in listed])
 
 
-def _read(client: MarqueeClient, run: TrainingRun) -> TrainingData:
+def read_training_data(client: MarqueeClient, run: TrainingRun) -> TrainingData:
+    """Read the catalogue and the events, and note how long it took.
+
+    Raises:
+        CommandFailed: there is nothing to fit on.
+    """
     stored = client.serving_bundle()
     if not stored.catalog_count or not stored.event_count:
         missing = "titles" if not stored.catalog_count else "events"

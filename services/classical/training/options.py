@@ -172,10 +172,10 @@ class RankerOptions:
     short_history_share: float = 0.25
     prior_strength: float = 20.0
     families: tuple[str, ...] = ("svm", "forest")
-    trees: int = 80
+    trees: int = 60
     leaves: int = 128
-    negatives: int = 12
-    most_tree_rows: int = 50_000
+    negatives: int = 8
+    most_tree_rows: int = 20_000
 
 
 @dataclass(frozen=True)

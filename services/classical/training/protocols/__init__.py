@@ -1,0 +1,1 @@
+"""Ways of measuring the recommenders offline, each with what it can and cannot say."""
