@@ -51,7 +51,7 @@ def test_all_killed_and_back(whole_mesh: LocalMesh, client: MarqueeClient) -> No
         whole_mesh.kill(service)
     answer = recommend_in_time(client)
     assert answer.degraded
-    assert {source for item in answer.items for source in item.sources} == {"popularity"}
+    assert {source for item in answer.items for source in item.sources} <= {"popularity", "trending"}
     similar = client.similar_items("50", timeout=DEADLINE_SECONDS)
     assert similar.degraded
     assert similar.items

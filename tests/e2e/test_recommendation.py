@@ -142,6 +142,7 @@ def test_known_user_can_be_required(client: MarqueeClient) -> None:
     assert refused.value.field_violations[0].field == "user_id"
 
 
+@pytest.mark.timeout(300)
 def test_rollback_serves_the_bundle_before(movielens_mesh: LocalMesh, client: MarqueeClient) -> None:
     from tests.e2e.conftest import run_marquee  # noqa: PLC0415
 

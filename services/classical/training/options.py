@@ -172,10 +172,10 @@ class RankerOptions:
     short_history_share: float = 0.25
     prior_strength: float = 20.0
     families: tuple[str, ...] = ("svm", "forest")
-    trees: int = 60
+    trees: int = 40
     leaves: int = 128
     negatives: int = 8
-    most_tree_rows: int = 20_000
+    most_tree_rows: int = 12_000
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,17 @@ _CANDIDATES = 300
 
 
 def without_recency(options: FitOptions) -> FitOptions:
-    """Returns the options for a set of items without order: nothing fades, and everything counts."""
+    """Returns the options for a set of items without order: nothing fades, and everything counts.
+
+    Chosen on a fifth of the known items of MovieLens-100K, before the held-out fifth was looked at.
+    """
     flat: Any = {"decay": 1.0, "window": _WHOLE}
     return replace(
         options,
         ease=replace(options.ease, fit_decay=1.0, regularization=500.0, **flat),
-        markov=replace(options.markov, fit_decay=1.0, fit_window=40, **flat),
-        factors=replace(options.factors, **flat),
-        ials=replace(options.ials, fit_decay=1.0, dimensions=64, **flat),
+        markov=replace(options.markov, fit_decay=1.0, fit_window=60, target_exponent=0.5, **flat),
+        factors=replace(options.factors, epochs=8, weight_decay=1.0, **flat),
+        ials=replace(options.ials, fit_decay=1.0, dimensions=64, regularization=30.0, **flat),
         item2vec=replace(options.item2vec, fit_decay=1.0, **flat),
         content=replace(options.content, **flat),
     )
