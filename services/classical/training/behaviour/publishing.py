@@ -11,6 +11,7 @@ import onnxruntime
 from services.classical.behaviour_features import FEATURES
 from services.classical.training.behaviour.comparison import UNITS, Comparison, table
 from services.classical.training.behaviour.models import FOREST, GRADIENT, SVM
+from services.classical.training.behaviour.rows import VALUE
 from services.classical.training.behaviour.segments import fit_segments, segment_graph
 from services.runtime.training.publish import publish_version
 
@@ -116,8 +117,8 @@ def _manifest(name: str, task: str, description: str, datatype: str) -> dict[str
         "version": "1",
         "task": f"behaviour-{task}",
         "description": description,
-        "license": "Apache-2.0",
-        "source": "fitted on PyPI lifetimes 0.11.3 and recbole 1.2.1",
+        "license": "Apache-2.0" if task == VALUE else "Apache-2.0; MovieLens-100K, fitted on, is for research",
+        "source": "fitted on PyPI lifetimes 0.11.3" + ("" if task == VALUE else " and recbole 1.2.1"),
         "required": True,
         "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(FEATURES)]}],
         "outputs": [{"name": "value", "datatype": datatype, "shape": [-1]}],
