@@ -43,6 +43,10 @@ test: .venv/.test-stamp .venv/node/.stamp postgresql ## Run all tests: unit, con
 test-unit: .venv/.test-stamp postgresql ## Run the unit tests only; ARGS="-k name" picks some
 	@$(BIN)/pytest tests/unit $(ARGS)
 
+.PHONY: test-training
+test-training: .venv-training/.stamp ## Run the tests that need torch, in the environment that has it
+	@.venv-training/bin/python -m pytest tests/unit/services/text/training $(ARGS)
+
 .PHONY: postgresql
 postgresql: ## Install PostgreSQL for the tests from Debian's packages, when it is missing and we are root
 	@deploy/postgresql.sh
@@ -127,6 +131,10 @@ proto: .venv/.test-stamp ## Generate the Python contracts from protos/
 .PHONY: models
 models: .venv-training/.stamp ## Rebuild the committed models from their sources with torch, ending with parity (ARGS narrows it)
 	@.venv-training/bin/python -m services.runtime.training.rebuild $(ARGS)
+
+.PHONY: train
+train: .venv-training/.stamp ## Fit for a running mesh where torch is installed, for example ARGS="--with transformer"
+	@.venv-training/bin/marquee train $(ARGS)
 
 .PHONY: locks
 locks: .venv/.test-stamp ## Resolve deploy/locks again after a change of pyproject.toml; ARGS=--upgrade takes newer versions

@@ -57,7 +57,7 @@ LOCK_FILES = (
     Lock("orchestrator", ("orchestrator",)),
     # torch of one version comes in several builds (CPU, one for each CUDA) with different files and different
     # dependencies, and the package index decides which: exact versions are all that holds everywhere.
-    Lock("training", ("text", "vision", "classical", "fit", "cpu", "training", "build"), hashes=False),
+    Lock("training", ("text", "vision", "classical", "cli", "fit", "cpu", "training", "build"), hashes=False),
 )
 # Servers to compare with, each with its own versions of everything.
 PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()))

@@ -30,6 +30,8 @@ EPILOG = """
 
   marquee train --with item2vec --with boosted    [dim]# more candidate scorers, more rankers[/]
 
+  marquee train --with transformer    [dim]# a Transformer over each user's newest events; needs torch, takes minutes[/]
+
   marquee train --evaluate     [dim]# also measure a fit that does not see each user's newest event[/]
 
 [dim]Reads titles and events through the orchestrator and fits on this machine. When a bundle serves, a fit is first
@@ -45,7 +47,7 @@ def train(
     ] = False,
     more: Annotated[
         list[str] | None,
-        typer.Option("--with", help="Also fit this: item2vec, or the ranker boosted; may be given again."),
+        typer.Option("--with", help="Also fit this: item2vec, transformer, or the ranker boosted; may be given again."),
     ] = None,
     even_if_worse: Annotated[
         bool, typer.Option("--even-if-worse", help="Do not compare with the serving bundle first.")

@@ -73,6 +73,8 @@ def fit_bundle(
     folder = bundle_folder(root, tenant, version)
     check_catalogue(interactions.item_ids)
     vectors = _all_content(interactions, content or {}, item_tags)
+    if clash := {one.name for one in options.extra} & {*vectors, *ALGORITHMS}:
+        raise ValueError(f"two scorers are called {clash.pop()!r}")
     content_scorers = {
         name: fit_content(one, interactions.item_count, options.content) for name, one in vectors.items()
     }
@@ -81,6 +83,7 @@ def fit_bundle(
     seconds = time.perf_counter() - started
     progress("graphs and their parity", 0.95)
     services = {name: one.service for name, one in vectors.items()}
+    services.update((one.name, one.service) for one in options.extra)
     with publishing(folder) as draft:
         (draft / "items.txt").write_text("".join(f"{item}\n" for item in interactions.item_ids), encoding="utf-8")
         np.savez(
@@ -172,14 +175,19 @@ def ranker_file(name: str) -> str:
 
 
 def _describe_scorer(name: str, service: str, options: FitOptions, files: Mapping[str, str]) -> dict[str, Any]:
-    parameters = getattr(options, name) if name in ALGORITHMS else options.content
+    extra = {one.name: one for one in options.extra}
+    algorithm, parameters = CONTENT_ALGORITHM, asdict(options.content)
+    if name in extra:
+        algorithm, parameters = extra[name].algorithm, dict(extra[name].parameters)
+    elif name in ALGORITHMS:
+        algorithm, parameters = ALGORITHMS[name], asdict(getattr(options, name))
     return {
         "name": name,
         "service": service,
         "file": f"{name}.onnx",
         "sha256": files[f"{name}.onnx"],
-        "algorithm": ALGORITHMS.get(name, CONTENT_ALGORITHM),
-        "parameters": asdict(parameters),
+        "algorithm": algorithm,
+        "parameters": parameters,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -52,10 +53,14 @@ def fit_first_stage(
         "ials": lambda part: fit_ials(interactions, options.ials, options.seed),
         "item2vec": lambda part: fit_item2vec(interactions, options.item2vec, options.seed),
     }
+    shares = {name: _SHARES[name] for name in options.sources}
+    for extra in options.extra:
+        fits[extra.name] = partial(extra.fit, interactions, options.seed)
+        shares[extra.name] = extra.share
     scorers: dict[str, Scorer] = {}
-    total, done = sum(_SHARES[name] for name in options.sources), 0.0
-    for name in options.sources:
-        share = _SHARES[name] / total
+    total, done = sum(shares.values()), 0.0
+    for name, own in shares.items():
+        share = own / total
         scorers[name] = fits[name](_part(progress, done, share))
         done += share
         progress(done)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from services.classical.training.extra_sources import ExtraSource
+
 LARGEST_CATALOGUE = 20_000
 """Most items a bundle may hold: item-to-item scorers keep one float32 for each pair, 1.6 GB at this size."""
 
@@ -184,10 +186,12 @@ class FitOptions:
 
     Attributes:
         sources: Collaborative scorers to fit, in the order of the bundle.
+        extra: Candidate sources of other model families to fit with them.
         seed: Seeds every random choice: the same data, options and seed give the same bundle on one machine.
     """
 
     sources: tuple[str, ...] = DEFAULT_SOURCES
+    extra: tuple[ExtraSource, ...] = ()
     ease: EaseOptions = field(default_factory=EaseOptions)
     markov: MarkovOptions = field(default_factory=MarkovOptions)
     factors: FactorOptions = field(default_factory=FactorOptions)

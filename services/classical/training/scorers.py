@@ -1,7 +1,7 @@
 """Fitted candidate scorers: what a fit returns, what a graph is written from, and the reference for its parity check.
 
-Every scorer is a sum over history events j of weightⱼ · decay^(steps back) · similarity(j, candidate), taken over the
-newest `window` events.
+Every scorer of this family is a sum over history events j of weightⱼ · decay^(steps back) · similarity(j, candidate),
+taken over the newest `window` events.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.classical.training.dataset import Floats, Interactions
+from services.classical.training.extra_sources import GraphScorer
 from services.classical.training.histories import Positions, decayed_histories
 
 
@@ -56,4 +57,4 @@ class FactoredScorer:
         return np.asarray((histories @ self.history_factors) @ self.candidate_factors.T, np.float32)
 
 
-Scorer = DenseScorer | FactoredScorer
+Scorer = DenseScorer | FactoredScorer | GraphScorer

@@ -13,9 +13,9 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from services.classical.training.candidate_lists import CandidateLists
 from services.classical.training.dataset import Floats, Integers
 from services.classical.training.decision_trees import DecisionTree, read_tree, tree_attributes
-from services.classical.training.graphs import GraphBuilder, tensor
 from services.classical.training.linear_ranker import calibrate
 from services.classical.training.options import RankerOptions
+from services.runtime.training.graph_builder import GraphBuilder, tensor
 
 _CALIBRATION_SHARE = 0.2
 _SMALLEST_LEAF = 20

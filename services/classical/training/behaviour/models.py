@@ -20,7 +20,7 @@ from services.classical.behaviour_features import FEATURES
 from services.classical.training.behaviour.rows import RETURN, VALUE, Rows
 from services.classical.training.dataset import Floats
 from services.classical.training.decision_trees import DecisionTree, read_tree, tree_attributes
-from services.classical.training.graphs import GraphBuilder, tensor
+from services.runtime.training.graph_builder import GraphBuilder, tensor
 
 GRADIENT, SVM, FOREST = "gradient", "svm", "forest"
 _MOST_SUPPORT_ROWS = 3_000

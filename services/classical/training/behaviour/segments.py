@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from services.classical.behaviour_features import FEATURES
 from services.classical.training.behaviour.rows import Rows
 from services.classical.training.dataset import Floats
-from services.classical.training.graphs import GraphBuilder, tensor
+from services.runtime.training.graph_builder import GraphBuilder, tensor
 
 SEGMENTS = 6
 _USED = ("sessions", "recency", "mean_gap", "mean_value")

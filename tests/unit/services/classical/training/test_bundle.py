@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from services.classical.training import bundle as bundle_module
 from services.classical.training.bundle import fit_bundle
 from services.classical.training.content import ContentVectors
-from services.classical.training.dataset import CatalogueTooLarge, Event, Interactions
+from services.classical.training.dataset import CatalogueTooLarge, Event, Floats, Interactions
+from services.classical.training.extra_sources import ExtraSource
 from services.classical.training.graphs import scorer_graph
 from services.classical.training.histories import Positions
 from services.classical.training.offline_recommender import OfflineRecommender, target_ranks
@@ -205,3 +207,40 @@ def test_a_catalogue_of_one_item_gives_a_bundle(tmp_path: Path) -> None:
     fit_bundle(interactions, tmp_path, tenant="default", version="1")
     ranker = open_session(str(tmp_path / "default" / "1" / "ranker-linear.onnx"))
     assert ranker.get_inputs()[0].shape == ["C", 6]
+
+
+def test_a_source_of_another_family_is_fitted_ranked_and_described(
+    tmp_path: Path, circle: Interactions, options: FitOptions
+) -> None:
+    extra = ExtraSource(
+        "steps", "text", "what comes next, from elsewhere", {"size": 3}, lambda events, seed, progress: Neighbour(), 1.0
+    )
+    manifest = fit_bundle(
+        circle, tmp_path, tenant="t", version="1", options=replace(options, sources=("ease",), extra=(extra,))
+    )
+    assert manifest["scorers"][1] == {
+        "name": "steps",
+        "service": "text",
+        "file": "steps.onnx",
+        "sha256": manifest["files"]["steps.onnx"],
+        "algorithm": "what comes next, from elsewhere",
+        "parameters": {"size": 3},
+    }
+    assert "steps" in manifest["ranker"]["features"]
+    with pytest.raises(ValueError, match="two scorers are called 'ease'"):
+        fit_bundle(
+            circle, tmp_path, tenant="t", version="2", options=replace(options, extra=(replace(extra, name="ease"),))
+        )
+
+
+class Neighbour:
+    """Knows the circle, as a scorer that writes its own graph."""
+
+    matrix = np.roll(np.eye(len(ITEMS), dtype=np.float32), 1, axis=1)
+    scorer = DenseScorer(matrix, 0.5, 5)
+
+    def score(self, interactions: Interactions, positions: Positions) -> Floats:
+        return self.scorer.score(interactions, positions)
+
+    def graph(self) -> onnx.ModelProto:
+        return scorer_graph(self.scorer)

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from services.classical.training.graphs import ranker_graph, scorer_graph
 from services.classical.training.parity import open_session
-from services.classical.training.scorers import DenseScorer, FactoredScorer, Scorer
+from services.classical.training.scorers import DenseScorer, FactoredScorer
 
 COUNT = 12
 WINDOW = 4
 DECAY = 0.5
 _RANDOM = np.random.default_rng(7)
 _SHARED = _RANDOM.standard_normal((COUNT, 3), np.float32)
-SCORERS: dict[str, Scorer] = {
+SCORERS: dict[str, DenseScorer | FactoredScorer] = {
     "dense": DenseScorer(_RANDOM.standard_normal((COUNT, COUNT), np.float32), DECAY, WINDOW),
     "factored": FactoredScorer(
         _RANDOM.standard_normal((COUNT, 3), np.float32), _RANDOM.standard_normal((COUNT, 3), np.float32), DECAY, WINDOW
@@ -24,7 +24,7 @@ SCORERS: dict[str, Scorer] = {
 }
 
 
-def similarities(scorer: Scorer) -> NDArray[np.float64]:
+def similarities(scorer: DenseScorer | FactoredScorer) -> NDArray[np.float64]:
     if isinstance(scorer, DenseScorer):
         return scorer.similarities.astype(np.float64)
     return scorer.history_factors.astype(np.float64) @ scorer.candidate_factors.T.astype(np.float64)
@@ -33,7 +33,7 @@ def similarities(scorer: Scorer) -> NDArray[np.float64]:
 class Graph:
     """A scorer's graph with defaults for the inputs that a test does not care about."""
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: DenseScorer | FactoredScorer) -> None:
         self.scorer = scorer
         self._session = open_session(scorer_graph(scorer).SerializeToString())
 
