@@ -111,6 +111,10 @@ bench: .venv/.test-stamp ## Benchmark Marquee against in-process ONNX Runtime; A
 bench-store: .venv/.test-stamp postgresql ## Measure the store on SQLite and PostgreSQL side by side; ARGS="--events 100000 --items 10000" is short
 	@$(BIN)/python -m tests.load.store $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: .venv/.test-stamp ## Fit and serve 100,000 items with 1,000,000 events, about 15 minutes; ARGS="--items 30000 --events 200000" is short
+	@$(BIN)/python -m tests.load.large_catalogue $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
 

@@ -20,9 +20,12 @@ from services.classical.training.dataset import Interactions, check_catalogue
 from services.classical.training.first_stage import FirstStage
 from services.classical.training.graphs import scorer_graph
 from services.classical.training.histories import next_item_positions
+from services.classical.training.item_index import CHECKED, IndexFacts, write_item_index
+from services.classical.training.large_graphs import indexed_scorer_graph
 from services.classical.training.options import FitOptions
-from services.classical.training.parity import check_ranker, check_scorer
+from services.classical.training.parity import check_ranker, check_scorer, sample_histories
 from services.classical.training.rankers import Ranker
+from services.classical.training.scorers import FactoredScorer
 from services.classical.training.tree_ranker import TreeRanker
 from services.classical.training.two_stage import Progress, TwoStageFit, fit_two_stages
 
@@ -64,7 +67,7 @@ def fit_bundle(
         The manifest, as written to `manifest.json`.
 
     Raises:
-        CatalogueTooLarge: More items than item-to-item scorers can hold.
+        CatalogueTooLarge: More items than a bundle can hold.
         FileExistsError: The version exists.
         BundleParityError: A graph does not answer what the fitted model answers; nothing was written.
         ValueError: A name or a content vector is not usable.
@@ -91,7 +94,7 @@ def fit_bundle(
             popularity=fitted.first_stage.popularity,
             event_counts=np.bincount(interactions.items, minlength=interactions.item_count).astype(np.int64),
         )
-        differences = _write_scorers(draft, fitted.first_stage, interactions)
+        differences, indices = _write_scorers(draft, fitted.first_stage, interactions, options)
         differences.update(_write_rankers(draft, fitted, interactions, options))
         manifest: dict[str, Any] = {
             "format": 1,
@@ -117,7 +120,7 @@ def fit_bundle(
         write_card(draft / "card.md", manifest, options, seconds, differences)
         files = hash_files(draft)
         manifest["scorers"] = [
-            _describe_scorer(name, services.get(name, "classical"), options, files)
+            _describe_scorer(name, services.get(name, "classical"), options, files, indices.get(name))
             for name in fitted.first_stage.scorers
         ]
         manifest["rankers"] = [_describe_ranker(ranker, files) for ranker in fitted.rankers.values()]
@@ -143,14 +146,28 @@ def _all_content(
     return {name: one for name, one in vectors.items() if len(one.rows)}
 
 
-def _write_scorers(draft: Path, first_stage: FirstStage, interactions: Interactions) -> dict[str, float]:
-    """Writes each scorer's graph after its parity check; returns the largest differences."""
-    differences = {}
+def _write_scorers(
+    draft: Path, first_stage: FirstStage, interactions: Interactions, options: FitOptions
+) -> tuple[dict[str, float], dict[str, IndexFacts]]:
+    """Writes each scorer's graph after its parity check, and its index where it needs one.
+
+    Returns:
+        Scorer name to the largest difference; scorer name to facts about its index.
+    """
+    differences, indices = {}, {}
+    large = interactions.item_count > options.large.dense_items
     for name, scorer in first_stage.scorers.items():
-        graph = scorer_graph(scorer).SerializeToString()
+        if large and isinstance(scorer, FactoredScorer):
+            graph = indexed_scorer_graph(scorer).SerializeToString()
+            positions = sample_histories(interactions, CHECKED)
+            indices[name] = write_item_index(
+                draft / f"{name}.index", scorer, interactions, positions, options.large.recall, options.seed
+            )
+        else:
+            graph = scorer_graph(scorer).SerializeToString()
         differences[name] = check_scorer(name, graph, scorer, interactions)
         (draft / f"{name}.onnx").write_bytes(graph)
-    return differences
+    return differences, indices
 
 
 def _write_rankers(
@@ -174,7 +191,9 @@ def ranker_file(name: str) -> str:
     return f"ranker-{name}.onnx"
 
 
-def _describe_scorer(name: str, service: str, options: FitOptions, files: Mapping[str, str]) -> dict[str, Any]:
+def _describe_scorer(
+    name: str, service: str, options: FitOptions, files: Mapping[str, str], index: IndexFacts | None
+) -> dict[str, Any]:
     extra = {one.name: one for one in options.extra}
     algorithm, parameters = CONTENT_ALGORITHM, asdict(options.content)
     if name in extra:
@@ -188,6 +207,7 @@ def _describe_scorer(name: str, service: str, options: FitOptions, files: Mappin
         "sha256": files[f"{name}.onnx"],
         "algorithm": algorithm,
         "parameters": parameters,
+        **({"index": f"{name}.index", "index_facts": index._asdict()} if index else {}),
     }
 
 

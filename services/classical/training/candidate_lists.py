@@ -14,7 +14,8 @@ from services.classical.training.evaluation import Ranks, rank_of_target
 from services.classical.training.first_stage import FirstStage
 from services.classical.training.histories import Positions
 
-_CHUNK = 512
+_SCORES_AT_ONCE = 4_000_000
+"""Scores of one scorer that are kept at a time."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ def build_candidate_lists(
     visible = positions
     if cut is not None:
         visible = Positions(np.maximum(positions.starts, positions.ends - cut), positions.ends)
-    for place in range(0, len(positions), _CHUNK):
-        chunk = slice(place, place + _CHUNK)
+    size = max(1, _SCORES_AT_ONCE // interactions.item_count)
+    for place in range(0, len(positions), size):
+        chunk = slice(place, place + size)
         scores = first_stage.score(interactions, visible.take(chunk))
         statistics = {name: _statistics(all_scores) for name, all_scores in scores.items()}
         whole, shown = positions.take(chunk), visible.take(chunk)

@@ -18,7 +18,7 @@ Times = NDArray[np.float64]
 
 
 class CatalogueTooLarge(ValueError):
-    """The catalogue has more items than item-to-item scorers can hold."""
+    """The catalogue has more items than a bundle can hold."""
 
 
 class Event(NamedTuple):
@@ -180,8 +180,7 @@ def check_catalogue(item_ids: Sequence[str]) -> None:
     """Raises `CatalogueTooLarge` or `ValueError` when a bundle cannot hold these items."""
     if len(item_ids) > LARGEST_CATALOGUE:
         raise CatalogueTooLarge(
-            f"the catalogue has {len(item_ids):,} items; a bundle holds at most {LARGEST_CATALOGUE:,}, because its "
-            "item-to-item scorers keep a number for each pair of items"
+            f"the catalogue has {len(item_ids):,} items; a bundle holds at most {LARGEST_CATALOGUE:,}"
         )
     if not item_ids:
         raise ValueError("the catalogue is empty: there is nothing to recommend")

@@ -9,26 +9,47 @@ import scipy.linalg
 
 from services.classical.training.dataset import Floats, Interactions
 from services.classical.training.histories import decayed_histories, whole_histories
-from services.classical.training.options import EaseOptions
-from services.classical.training.scorers import DenseScorer
+from services.classical.training.options import EaseOptions, LargeOptions
+from services.classical.training.scorers import DenseScorer, SparseScorer
 
 _BLOCK = 1024
 
 
-def fit_ease(interactions: Interactions, options: EaseOptions) -> DenseScorer:
+def fit_ease(
+    interactions: Interactions, options: EaseOptions, large: LargeOptions | None = None
+) -> DenseScorer | SparseScorer:
     """Fits B minimising ‖X − XB‖² + λ‖B‖² with a zero diagonal, X being the decayed histories.
 
     H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. Recency decay of the input, when
     fitting and when scoring, is what makes a set model useful for the next item. Dislikes are left out of the fit;
-    when scoring they count with their negative weight.
+    when scoring they count with their negative weight. For large catalogues the problem is solved among the most
+    frequent items, and each keeps its strongest neighbours: what is rare has too little evidence for a ridge anyway.
     """
     histories = decayed_histories(interactions, whole_histories(interactions), options.fit_decay)
     histories.data = np.maximum(histories.data, 0)
+    if large and interactions.item_count > large.dense_items:
+        return _sparse(histories, options, large)
     # At the largest catalogue one matrix takes 1.6 GB, so everything from here on happens in place.
-    similarities = _inverse_of_gram(histories, options.regularization)
+    return DenseScorer(_solve(histories, options.regularization), options.decay, options.window)
+
+
+def _sparse(histories: Any, options: EaseOptions, large: LargeOptions) -> SparseScorer:
+    frequent = np.argsort(-np.asarray(histories.sum(axis=0)).ravel(), kind="stable")[: large.solved_items]
+    solved = _solve(histories[:, frequent], options.regularization)
+    width = min(large.neighbours, len(frequent))
+    best = np.argpartition(-np.abs(solved), width - 1, axis=1)[:, :width]
+    neighbours = np.zeros((histories.shape[1], width), np.int32)
+    strengths = np.zeros((histories.shape[1], width), np.float32)
+    neighbours[frequent] = frequent[best]
+    strengths[frequent] = np.take_along_axis(solved, best, axis=1)
+    return SparseScorer(neighbours, strengths, options.decay, options.window)
+
+
+def _solve(histories: Any, regularization: float) -> Floats:
+    similarities = _inverse_of_gram(histories, regularization)
     similarities /= -np.diagonal(similarities).copy()
     np.fill_diagonal(similarities, 0.0)
-    return DenseScorer(similarities, options.decay, options.window)
+    return similarities
 
 
 def _inverse_of_gram(histories: Any, regularization: float) -> Floats:

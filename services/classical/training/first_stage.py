@@ -16,6 +16,7 @@ from services.classical.training.item2vec import fit_item2vec
 from services.classical.training.markov import fit_markov
 from services.classical.training.matrix_factorization import fit_factors
 from services.classical.training.options import FitOptions
+from services.classical.training.sampled_factors import fit_sampled_factors
 from services.classical.training.scorers import FactoredScorer, Scorer
 
 _SHARES = {"ease": 0.1, "markov": 0.1, "factors": 0.7, "ials": 0.05, "item2vec": 0.05}
@@ -47,9 +48,9 @@ def fit_first_stage(
 ) -> FirstStage:
     """Fits the scorers that the options name, in their order; content scorers need no fit and are taken along."""
     fits: dict[str, Callable[[Callable[[float], None]], Scorer]] = {
-        "ease": lambda part: fit_ease(interactions, options.ease),
-        "markov": lambda part: fit_markov(interactions, options.markov),
-        "factors": lambda part: fit_factors(interactions, options.factors, options.seed, part),
+        "ease": lambda part: fit_ease(interactions, options.ease, options.large),
+        "markov": lambda part: fit_markov(interactions, options.markov, options.large),
+        "factors": lambda part: _fit_factors(interactions, options, part),
         "ials": lambda part: fit_ials(interactions, options.ials, options.seed),
         "item2vec": lambda part: fit_item2vec(interactions, options.item2vec, options.seed),
     }
@@ -65,6 +66,12 @@ def fit_first_stage(
         done += share
         progress(done)
     return FirstStage({**scorers, **content}, popularity(interactions))
+
+
+def _fit_factors(interactions: Interactions, options: FitOptions, progress: Callable[[float], None]) -> FactoredScorer:
+    if interactions.item_count > options.large.dense_items:
+        return fit_sampled_factors(interactions, options.factors, options.large, options.seed, progress)
+    return fit_factors(interactions, options.factors, options.seed, progress)
 
 
 def _part(progress: Callable[[float], None], before: float, share: float) -> Callable[[float], None]:

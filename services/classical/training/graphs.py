@@ -7,15 +7,18 @@ import onnx
 from onnx import TensorProto
 
 from services.classical.training.dataset import Floats
-from services.classical.training.scorers import DenseScorer, FactoredScorer, Scorer
+from services.classical.training.large_graphs import sparse_scorer_graph
+from services.classical.training.scorers import DenseScorer, FactoredScorer, Scorer, SparseScorer
 from services.runtime.training.graph_builder import GraphBuilder, tensor
-from services.runtime.training.history_scorer import END, finish_history_scorer
+from services.runtime.training.history_scorer import column, finish_history_scorer, recent_history
 
 
 def scorer_graph(scorer: Scorer) -> onnx.ModelProto:
     """Writes a fitted scorer as a history scorer."""
     if isinstance(scorer, DenseScorer):
         return dense_scorer_graph(scorer)
+    if isinstance(scorer, SparseScorer):
+        return sparse_scorer_graph(scorer)
     if isinstance(scorer, FactoredScorer):
         return factored_scorer_graph(scorer)
     return scorer.graph()
@@ -24,20 +27,20 @@ def scorer_graph(scorer: Scorer) -> onnx.ModelProto:
 def dense_scorer_graph(scorer: DenseScorer) -> onnx.ModelProto:
     """Writes an item-to-item matrix: scores are the history's rows, weighted and added up."""
     builder = GraphBuilder()
-    rows, strengths = _recent_history(builder, scorer.decay, scorer.window)
+    rows, strengths = recent_history(builder, scorer.decay, scorer.window)
     matrix = builder.constant("similarities", np.asarray(scorer.similarities, np.float32))
     similar = builder.node("Gather", "history_similarities", matrix, rows, axis=0)
     strength_row = builder.node("Unsqueeze", "strength_row", strengths, builder.constant("axis_0", [0]))
     raw = builder.node("MatMul", "raw_scores_row", strength_row, similar)
     pairs = builder.node("Gather", "pair_similarities", similar, "candidate_rows", axis=1)
-    recent = builder.node("Mul", "recent_contributions", pairs, _column(builder, strengths))
+    recent = builder.node("Mul", "recent_contributions", pairs, column(builder, strengths))
     return finish_history_scorer(builder, raw, recent, scorer.similarities.shape[1])
 
 
 def factored_scorer_graph(scorer: FactoredScorer) -> onnx.ModelProto:
     """Writes a product of two factors: the user's vector is the weighted sum of the history's vectors."""
     builder = GraphBuilder()
-    rows, strengths = _recent_history(builder, scorer.decay, scorer.window)
+    rows, strengths = recent_history(builder, scorer.decay, scorer.window)
     history_factors = builder.constant("history_factors", np.asarray(scorer.history_factors, np.float32))
     shared = scorer.candidate_factors is scorer.history_factors
     candidate_factors = (
@@ -46,7 +49,7 @@ def factored_scorer_graph(scorer: FactoredScorer) -> onnx.ModelProto:
         else builder.constant("candidate_factors", np.asarray(scorer.candidate_factors, np.float32))
     )
     vectors = builder.node("Gather", "history_vectors", history_factors, rows, axis=0)
-    strong = builder.node("Mul", "weighted_vectors", vectors, _column(builder, strengths))
+    strong = builder.node("Mul", "weighted_vectors", vectors, column(builder, strengths))
     user = builder.node("ReduceSum", "user_vector", strong, builder.constant("axis_0", [0]), keepdims=1)
     raw = builder.node("Gemm", "raw_scores_row", user, candidate_factors, transB=1)
     candidates = builder.node("Gather", "candidate_vectors", candidate_factors, "candidate_rows", axis=0)
@@ -86,21 +89,3 @@ def ranker_graph(means: Floats, scales: Floats, coefficients: Floats, intercept:
             tensor("intercept", TensorProto.FLOAT, [1]),
         ],
     )
-
-
-def _recent_history(builder: GraphBuilder, decay: float, window: int) -> tuple[str, str]:
-    """The newest `window` events: names of their rows int64[R] and strengths float32[R], weight × decay."""
-    start, end = builder.constant("window_start", [-window]), builder.constant("window_end", [END])
-    rows = builder.node("Slice", "recent_rows", "history_rows", start, end)
-    weights = builder.node("Slice", "recent_weights", "history_weights", start, end)
-    # The decays are stored oldest first, so a history shorter than the window takes their tail.
-    powers = np.power(np.float32(decay), np.arange(window - 1, -1, -1, dtype=np.float32))
-    decays = builder.constant("decays", powers.astype(np.float32))
-    count = builder.node("Shape", "recent_count", rows)
-    first = builder.node("Sub", "first_decay", builder.constant("window", [window]), count)
-    tail = builder.node("Slice", "recent_decays", decays, first, builder.constant("decay_end", [END]))
-    return rows, builder.node("Mul", "strengths", weights, tail)
-
-
-def _column(builder: GraphBuilder, strengths: str) -> str:
-    return builder.node("Unsqueeze", "strength_column", strengths, builder.constant("axis_1", [1]))

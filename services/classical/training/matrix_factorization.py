@@ -37,8 +37,8 @@ def fit_factors(
     """
     random = np.random.default_rng(seed)
     shape = (interactions.item_count, options.dimensions)
-    history_factors = _Parameter(_normal(random, shape, options.initial_scale))
-    candidate_factors = _Parameter(_normal(random, shape, options.initial_scale))
+    history_factors = _Parameter(initial_factors(random, shape, options.initial_scale))
+    candidate_factors = _Parameter(initial_factors(random, shape, options.initial_scale))
     positions = next_item_positions(interactions)
     batches = -(-len(positions) // options.batch)
     epochs = max(options.epochs, -(-options.minimum_steps // batches)) if batches else 0
@@ -59,7 +59,8 @@ def fit_factors(
     return FactoredScorer(history_factors.values, candidate_factors.values, options.decay, options.window)
 
 
-def _normal(random: np.random.Generator, shape: tuple[int, int], scale: float) -> Floats:
+def initial_factors(random: np.random.Generator, shape: tuple[int, int], scale: float) -> Floats:
+    """Draws float32[N, D] from a normal distribution."""
     return np.float32(scale) * random.standard_normal(shape, np.float32)
 
 

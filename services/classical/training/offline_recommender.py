@@ -44,7 +44,7 @@ class OfflineRecommender:
         everything = np.arange(len(self._popularity))
         raw, statistics = {}, {}
         for name, session in self.scorers.items():
-            outputs = session.run(history, weights, history, self._count, everything)
+            outputs = session.run(history, weights, history, self._count, everything, len(everything))
             raw[name], statistics[name] = outputs["candidate_scores"], outputs["statistics"]
         useful = [scores for name, scores in raw.items() if statistics[name][1] > SMALLEST_DEVIATION]
         rows = candidate_rows(useful, self._popularity, history, self._count)

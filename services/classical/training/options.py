@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 from services.classical.training.extra_sources import ExtraSource
 
-LARGEST_CATALOGUE = 20_000
-"""Most items a bundle may hold: item-to-item scorers keep one float32 for each pair, 1.6 GB at this size."""
+LARGEST_CATALOGUE = 1_000_000
+"""Most items a bundle may hold."""
+
+DENSE_CATALOGUE = 20_000
+"""Most items for which item-to-item scorers keep one float32 for each pair: 1.6 GB at this size."""
 
 
 SOURCES = ("ease", "markov", "factors", "ials", "item2vec")
@@ -181,6 +184,29 @@ class RankerOptions:
 
 
 @dataclass(frozen=True)
+class LargeOptions:
+    """What changes for large catalogues.
+
+    Attributes:
+        dense_items: Up to this many items, item-to-item scorers are whole matrices, factors are fitted with the full
+            softmax, and every item is scored; beyond, neighbours are few, negatives are sampled and an index finds
+            the best items.
+        neighbours: Neighbours that an item keeps.
+        solved_items: Most frequent items among which EASE is solved; the others have no neighbours in it.
+        negatives: Sampled negatives of a step.
+        batch: Positions of a step with sampled negatives.
+        recall: Share of the exactly best 100 items that an index must find.
+    """
+
+    dense_items: int = DENSE_CATALOGUE
+    neighbours: int = 100
+    solved_items: int = 10_000
+    negatives: int = 1024
+    batch: int = 2048
+    recall: float = 0.98
+
+
+@dataclass(frozen=True)
 class FitOptions:
     """All options of one fit.
 
@@ -199,4 +225,5 @@ class FitOptions:
     item2vec: Item2vecOptions = field(default_factory=Item2vecOptions)
     content: ContentOptions = field(default_factory=ContentOptions)
     ranker: RankerOptions = field(default_factory=RankerOptions)
+    large: LargeOptions = field(default_factory=LargeOptions)
     seed: int = 1

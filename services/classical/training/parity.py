@@ -28,20 +28,28 @@ class ScorerSession:
 
     def __init__(self, graph: bytes | str) -> None:
         self._session = open_session(graph)
-        self.item_count = int(self._session.get_inputs()[3].shape[0])
+        self._inputs = [given.name for given in self._session.get_inputs()]
 
-    def run(self, history: Integers, weights: Floats, exclude: Integers, k: int, candidates: Integers) -> Outputs:
-        """Runs one user; everything that is not in `exclude` is allowed."""
+    @property
+    def finds_the_best(self) -> bool:
+        """Whether the graph orders the whole catalogue itself; else an index beside it does."""
+        return "allowed" in self._inputs
+
+    def run(
+        self, history: Integers, weights: Floats, exclude: Integers, k: int, candidates: Integers, item_count: int
+    ) -> Outputs:
+        """Runs one user of a catalogue of `item_count` items; everything that is not in `exclude` is allowed."""
         names = [output.name for output in self._session.get_outputs()]
         inputs = {
             "history_rows": history,
             "history_weights": weights,
             "exclude_rows": exclude,
-            "allowed": np.ones(self.item_count, np.bool_),
+            "allowed": np.ones(item_count, np.bool_),
             "k": np.array([k], np.int64),
             "candidate_rows": candidates,
         }
-        return dict(zip(names, self._session.run(names, inputs), strict=True))
+        taken = {name: inputs[name] for name in self._inputs}
+        return dict(zip(names, self._session.run(names, taken), strict=True))
 
 
 def open_session(graph: bytes | str) -> Any:
@@ -61,28 +69,29 @@ def check_scorer(name: str, graph: bytes, scorer: Scorer, interactions: Interact
     """
     session = ScorerSession(graph)
     everything = np.arange(interactions.item_count)
-    positions = _sample(interactions)
+    positions = sample_histories(interactions)
     largest = 0.0
     for number, expected in enumerate(scorer.score(interactions, positions)):
         events = slice(int(positions.starts[number]), int(positions.ends[number]))
         history, weights = interactions.items[events], interactions.weights[events]
-        outputs = session.run(history, weights, history, 10, everything)
+        outputs = session.run(history, weights, history, 10, everything, len(everything))
         scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
-        best = outputs["top_rows"][np.isfinite(outputs["top_scores"])]
         differences = {
             "scores": outputs["candidate_scores"] - expected,
             "contributions": outputs["contributions"].sum(axis=0) - expected,
             "statistics": outputs["statistics"] - np.array([expected.mean(), expected.std()]),
-            "best scores": outputs["top_scores"][: len(best)] - expected[best],
         }
+        if session.finds_the_best:
+            best = outputs["top_rows"][np.isfinite(outputs["top_scores"])]
+            differences["best scores"] = outputs["top_scores"][: len(best)] - expected[best]
+            if np.isin(best, history).any():
+                raise BundleParityError(f"scorer {name}: its graph returns excluded items")
         for what, difference in differences.items():
             worst = float(np.abs(difference).max(initial=0.0)) / scale
             # Written so that a NaN fails too.
             if not worst <= LARGEST_DIFFERENCE:
                 raise BundleParityError(f"scorer {name}: its graph's {what} are off by {worst:.2g}")
             largest = max(largest, worst)
-        if np.isin(best, history).any():
-            raise BundleParityError(f"scorer {name}: its graph returns excluded items")
     return largest
 
 
@@ -104,9 +113,9 @@ def check_ranker(graph: bytes, ranker: Ranker, features: Floats) -> float:
     return worst
 
 
-def _sample(interactions: Interactions) -> Positions:
-    """Histories of users spread over the data, and an empty one."""
+def sample_histories(interactions: Interactions, count: int = CHECKED_HISTORIES) -> Positions:
+    """Histories of `count` users spread over the data, and an empty one."""
     whole = whole_histories(interactions)
-    chosen = np.unique(np.linspace(0, len(whole) - 1, min(CHECKED_HISTORIES, len(whole))).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(whole) - 1, min(count, len(whole))).astype(np.int64))
     nothing = np.zeros(1, np.int64)
     return Positions(np.append(whole.starts[chosen], nothing), np.append(whole.ends[chosen], nothing))

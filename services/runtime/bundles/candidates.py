@@ -10,7 +10,7 @@ import numpy.typing
 
 from marquee.common.v1 import candidate_pb2, report_pb2
 from services.runtime.bundles.repository import BundleRepository, LoadedBundle
-from services.runtime.bundles.scorer import NO_ROWS, History, HistoryScorer, Rows, ScoredCandidates
+from services.runtime.bundles.scorer import NO_ROWS, History, Rows, ScoredCandidates, Scorer
 from services.runtime.data_plane import DataPlane
 from services.runtime.pipeline import Pipeline, Prepared
 from services.runtime.validation import Violations
@@ -27,7 +27,7 @@ MAXIMUM_SCORERS = 100
 class CandidateBatch:
     """All scorers of one request; they share one engine run because each takes only microseconds."""
 
-    scorers: Sequence[HistoryScorer]
+    scorers: Sequence[Scorer]
     history: History
     excluded: Rows
     allowed: numpy.typing.NDArray[numpy.bool_] | None
@@ -126,7 +126,7 @@ def known_history(bundle: LoadedBundle, history: Sequence[candidate_pb2.HistoryI
     )
 
 
-def _choose_scorers(check: Violations, bundle: LoadedBundle, names: Sequence[str]) -> list[HistoryScorer]:
+def _choose_scorers(check: Violations, bundle: LoadedBundle, names: Sequence[str]) -> list[Scorer]:
     if not names:
         return list(bundle.scorers.values())
     chosen = []

@@ -22,12 +22,17 @@ class _Part(BaseModel):
 
 
 class ScorerDescription(_Part):
-    """One candidate scorer and the service that serves it."""
+    """One candidate scorer and the service that serves it.
+
+    Attributes:
+        index: file of the index that finds its best items; empty when its graph does.
+    """
 
     name: str
     service: Literal["text", "vision", "classical"]
     file: str
     algorithm: str
+    index: str = ""
 
 
 class RankerDescription(_Part):

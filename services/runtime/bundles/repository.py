@@ -9,8 +9,15 @@ from pathlib import Path
 
 import numpy
 
-from services.runtime.bundles.manifest import BundleManifest, BundleManifestInvalid, read_bundle_manifest
-from services.runtime.bundles.scorer import NO_ROWS, Floats, History, HistoryScorer
+from services.runtime.bundles.indexed_scorer import IndexedScorer
+from services.runtime.bundles.item_index import ItemIndex
+from services.runtime.bundles.manifest import (
+    BundleManifest,
+    BundleManifestInvalid,
+    ScorerDescription,
+    read_bundle_manifest,
+)
+from services.runtime.bundles.scorer import NO_ROWS, Floats, History, HistoryScorer, Scorer
 from services.runtime.engine import CPU, OnnxModel
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
@@ -43,8 +50,8 @@ class LoadedBundle:
     folder: Path
     item_ids: list[str]
     rows: dict[str, int]
-    scorers: dict[str, HistoryScorer]
-    ranked_scorers: dict[str, HistoryScorer]
+    scorers: dict[str, Scorer]
+    ranked_scorers: dict[str, Scorer]
     rankers: dict[str, OnnxModel]
     popularity: Floats
 
@@ -119,6 +126,7 @@ class BundleRepository:
             wanted = [
                 manifest.items,
                 *(scorer.file for scorer in needed),
+                *(scorer.index for scorer in needed if scorer.index),
                 *(one.file for one in rankers),
                 *([STATISTICS_FILE] if ranker else []),
             ]
@@ -131,10 +139,7 @@ class BundleRepository:
                     f"{manifest.items} has {len(item_ids)} items, the manifest says {manifest.item_count}"
                 )
             # Scorers are small per-user sums: the CPU is faster than a trip to a GPU.
-            scorers = {
-                scorer.name: HistoryScorer(scorer.name, OnnxModel(folder / scorer.file, CPU), len(item_ids))
-                for scorer in needed
-            }
+            scorers = {scorer.name: _open_scorer(scorer, folder, len(item_ids)) for scorer in needed}
             bundle = LoadedBundle(
                 manifest,
                 folder,
@@ -161,6 +166,16 @@ class BundleRepository:
                 {"tenant": tenant, "version": version},
             ) from error
         return bundle
+
+
+def _open_scorer(scorer: ScorerDescription, folder: Path, item_count: int) -> Scorer:
+    model = OnnxModel(folder / scorer.file, CPU)
+    if not scorer.index:
+        return HistoryScorer(scorer.name, model, item_count)
+    index = ItemIndex(folder / scorer.index)
+    if index.item_count != item_count:
+        raise BundleDamaged(f"{scorer.index} has {index.item_count} items, the manifest says {item_count}")
+    return IndexedScorer(scorer.name, model, index)
 
 
 def _verify(folder: Path, name: str, files: dict[str, str]) -> None:

@@ -7,7 +7,9 @@ scorer's own business lies inside the graph, so the serving code is the same for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy
 import numpy.typing
@@ -16,9 +18,10 @@ from services.runtime.engine import OnnxModel
 
 Rows = numpy.typing.NDArray[numpy.int64]
 Floats = numpy.typing.NDArray[numpy.float32]
+Mask = numpy.typing.NDArray[numpy.bool_]
 
 NO_ROWS: Rows = numpy.zeros(0, numpy.int64)
-_SMALLEST_DEVIATION = 1e-6
+SMALLEST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,12 @@ class HistoryScorer:
         self._model = model
         self._all_allowed = numpy.ones(item_count, numpy.bool_)
 
-    def top(
-        self, history: History, excluded: Rows, allowed: numpy.typing.NDArray[numpy.bool_] | None, count: int
-    ) -> ScoredCandidates:
+    def top(self, history: History, excluded: Rows, allowed: Mask | None, count: int) -> ScoredCandidates:
         """Return the best `count` rows that are allowed and not excluded; none when the history says nothing to this
         scorer.
         """
         outputs = self._run(history, excluded, allowed, count, NO_ROWS)
-        if not outputs["statistics"][1] > _SMALLEST_DEVIATION:
+        if not outputs["statistics"][1] > SMALLEST_DEVIATION:
             return ScoredCandidates(NO_ROWS, numpy.zeros(0, numpy.float32))
         scores = outputs["top_scores"].astype(numpy.float32)
         rows = outputs["top_rows"].astype(numpy.int64)
@@ -86,19 +87,13 @@ class HistoryScorer:
     def attribute(self, history: History, candidates: Rows) -> Attribution:
         """Return the raw scores of `candidates` and their exact decomposition over the history."""
         outputs = self._run(history, NO_ROWS, None, 1, candidates)
-        mean, deviation = _statistics(outputs)
-        return Attribution(
-            outputs["candidate_scores"].astype(numpy.float32),
-            outputs["contributions"].astype(numpy.float32),
-            mean,
-            deviation,
-        )
+        return attribution(outputs)
 
     def _run(
         self,
         history: History,
         excluded: Rows,
-        allowed: numpy.typing.NDArray[numpy.bool_] | None,
+        allowed: Mask | None,
         count: int,
         candidates: Rows,
     ) -> dict[str, numpy.typing.NDArray[numpy.generic]]:
@@ -114,6 +109,30 @@ class HistoryScorer:
         )
 
 
-def _statistics(outputs: dict[str, numpy.typing.NDArray[numpy.generic]]) -> tuple[float, float]:
+class Scorer(Protocol):
+    """A candidate scorer of a bundle, however it finds its best items."""
+
+    name: str
+    item_count: int
+
+    def top(self, history: History, excluded: Rows, allowed: Mask | None, count: int) -> ScoredCandidates:
+        """Return the best `count` rows that are allowed and not excluded, best first."""
+
+    def attribute(self, history: History, candidates: Rows) -> Attribution:
+        """Return the raw scores of `candidates` and their exact decomposition over the history."""
+
+
+def attribution(outputs: Mapping[str, numpy.typing.NDArray[numpy.generic]]) -> Attribution:
+    """Read an attribution out of what a graph answered."""
+    mean, deviation = _statistics(outputs)
+    return Attribution(
+        outputs["candidate_scores"].astype(numpy.float32),
+        outputs["contributions"].astype(numpy.float32),
+        mean,
+        deviation,
+    )
+
+
+def _statistics(outputs: Mapping[str, numpy.typing.NDArray[numpy.generic]]) -> tuple[float, float]:
     mean, deviation = outputs["statistics"].astype(numpy.float64)
-    return float(mean), max(float(deviation), _SMALLEST_DEVIATION)
+    return float(mean), max(float(deviation), SMALLEST_DEVIATION)

@@ -21,6 +21,36 @@ END = np.iinfo(np.int64).max
 """The end of a slice that has none."""
 
 
+def recent_history(builder: GraphBuilder, decay: float, window: int) -> tuple[str, str]:
+    """The newest `window` events: names of their rows int64[R] and strengths float32[R], weight × decay."""
+    start, end = builder.constant("window_start", [-window]), builder.constant("window_end", [END])
+    rows = builder.node("Slice", "recent_rows", "history_rows", start, end)
+    weights = builder.node("Slice", "recent_weights", "history_weights", start, end)
+    # The decays are stored oldest first, so a history shorter than the window takes their tail.
+    powers = np.power(np.float32(decay), np.arange(window - 1, -1, -1, dtype=np.float32))
+    decays = builder.constant("decays", powers.astype(np.float32))
+    count = builder.node("Shape", "recent_count", rows)
+    first = builder.node("Sub", "first_decay", builder.constant("window", [window]), count)
+    tail = builder.node("Slice", "recent_decays", decays, first, builder.constant("decay_end", [END]))
+    return rows, builder.node("Mul", "strengths", weights, tail)
+
+
+def column(builder: GraphBuilder, strengths: str) -> str:
+    """float32[R] to float32[R, 1]."""
+    return builder.node("Unsqueeze", "strength_column", strengths, builder.constant("axis_1", [1]))
+
+
+def older_contributions(builder: GraphBuilder, recent: str) -> None:
+    """Adds the output `contributions`: events before the window add nothing, so zeros above those of recent events."""
+    history_count = builder.node("Shape", "history_count", "history_rows")
+    older = builder.node("Sub", "older_count", history_count, "recent_count")
+    candidate_count = builder.node("Shape", "candidate_count", "candidate_rows")
+    shape = builder.node("Concat", "older_shape", older, candidate_count, axis=0)
+    zero = numpy_helper.from_array(np.zeros(1, np.float32))
+    nothing = builder.node("ConstantOfShape", "older_contributions", shape, value=zero)
+    builder.node("Concat", "contributions", nothing, recent, axis=0)
+
+
 def finish_history_scorer(builder: GraphBuilder, raw: str, recent: str, count: int) -> onnx.ModelProto:
     """Adds everything that follows from what is a scorer's own business.
 
@@ -51,15 +81,7 @@ def finish_history_scorer(builder: GraphBuilder, raw: str, recent: str, count: i
     clipped = builder.node("Min", "clipped", wanted, size)
     builder.node("TopK", "top_scores", masked, clipped, outputs=2, axis=0, largest=1, sorted=1)
     builder.node("Identity", "top_rows", "top_scores_2")
-
-    # Events before the window add nothing: zeros above the recent events' contributions.
-    history_count = builder.node("Shape", "history_count", "history_rows")
-    older = builder.node("Sub", "older_count", history_count, "recent_count")
-    candidate_count = builder.node("Shape", "candidate_count", "candidate_rows")
-    shape = builder.node("Concat", "older_shape", older, candidate_count, axis=0)
-    zero = numpy_helper.from_array(np.zeros(1, np.float32))
-    nothing = builder.node("ConstantOfShape", "older_contributions", shape, value=zero)
-    builder.node("Concat", "contributions", nothing, recent, axis=0)
+    older_contributions(builder, recent)
     return builder.model(
         "history_scorer",
         [

@@ -174,7 +174,7 @@ def test_a_content_scorer_cannot_take_the_name_of_another(tmp_path: Path, circle
 
 def test_a_catalogue_past_the_limit_is_refused(tmp_path: Path, circle: Interactions) -> None:
     huge = replace(circle, item_ids=tuple(str(row) for row in range(LARGEST_CATALOGUE + 1)))
-    with pytest.raises(CatalogueTooLarge, match="20,000"):
+    with pytest.raises(CatalogueTooLarge, match="1,000,000"):
         fit_bundle(huge, tmp_path, tenant="default", version="1")
 
 

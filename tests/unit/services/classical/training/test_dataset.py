@@ -74,7 +74,7 @@ def test_the_hash_changes_with_the_data() -> None:
 
 def test_a_catalogue_past_the_limit_is_refused_by_name_of_the_limit() -> None:
     check_catalogue([str(number) for number in range(LARGEST_CATALOGUE)])
-    with pytest.raises(CatalogueTooLarge, match="20,001 items; a bundle holds at most 20,000"):
+    with pytest.raises(CatalogueTooLarge, match="1,000,001 items; a bundle holds at most 1,000,000"):
         Interactions.from_events([], [str(number) for number in range(LARGEST_CATALOGUE + 1)])
 
 

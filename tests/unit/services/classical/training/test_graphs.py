@@ -7,33 +7,44 @@ import pytest
 from numpy.typing import NDArray
 
 from services.classical.training.graphs import ranker_graph, scorer_graph
+from services.classical.training.large_graphs import indexed_scorer_graph
 from services.classical.training.parity import open_session
-from services.classical.training.scorers import DenseScorer, FactoredScorer
+from services.classical.training.scorers import DenseScorer, FactoredScorer, SparseScorer
 
 COUNT = 12
 WINDOW = 4
 DECAY = 0.5
 _RANDOM = np.random.default_rng(7)
 _SHARED = _RANDOM.standard_normal((COUNT, 3), np.float32)
-SCORERS: dict[str, DenseScorer | FactoredScorer] = {
+SCORERS: dict[str, DenseScorer | FactoredScorer | SparseScorer] = {
     "dense": DenseScorer(_RANDOM.standard_normal((COUNT, COUNT), np.float32), DECAY, WINDOW),
     "factored": FactoredScorer(
         _RANDOM.standard_normal((COUNT, 3), np.float32), _RANDOM.standard_normal((COUNT, 3), np.float32), DECAY, WINDOW
     ),
     "content": FactoredScorer(_SHARED, _SHARED, DECAY, WINDOW),
+    "sparse": SparseScorer(
+        np.stack([_RANDOM.permutation(COUNT)[:5] for _ in range(COUNT)]).astype(np.int32),
+        _RANDOM.standard_normal((COUNT, 5), np.float32),
+        DECAY,
+        WINDOW,
+    ),
 }
 
 
-def similarities(scorer: DenseScorer | FactoredScorer) -> NDArray[np.float64]:
+def similarities(scorer: DenseScorer | FactoredScorer | SparseScorer) -> NDArray[np.float64]:
     if isinstance(scorer, DenseScorer):
         return scorer.similarities.astype(np.float64)
+    if isinstance(scorer, SparseScorer):
+        dense = np.zeros((COUNT, COUNT))
+        np.put_along_axis(dense, scorer.neighbours.astype(np.int64), scorer.strengths, axis=1)
+        return dense
     return scorer.history_factors.astype(np.float64) @ scorer.candidate_factors.T.astype(np.float64)
 
 
 class Graph:
     """A scorer's graph with defaults for the inputs that a test does not care about."""
 
-    def __init__(self, scorer: DenseScorer | FactoredScorer) -> None:
+    def __init__(self, scorer: DenseScorer | FactoredScorer | SparseScorer) -> None:
         self.scorer = scorer
         self._session = open_session(scorer_graph(scorer).SerializeToString())
 
@@ -152,3 +163,23 @@ def test_the_ranker_adds_its_contributions_up() -> None:
     np.testing.assert_allclose(outputs["weights"], [1.5, -0.25])
     np.testing.assert_allclose(outputs["intercept"], [0.25])
     assert session.run(["logit"], {"features": np.zeros((0, 2), np.float32)})[0].shape == (0,)
+
+
+@pytest.mark.parametrize(("history", "weights"), [*HISTORIES, pytest.param([], [], id="nothing")])
+def test_a_graph_beside_an_index_gives_what_the_whole_one_gives(history: list[int], weights: list[float]) -> None:
+    scorer = SCORERS["factored"]
+    assert isinstance(scorer, FactoredScorer)
+    candidates = [7, 0, 7, 11]
+    whole = Graph(scorer).run(history, weights, candidates=candidates)
+    session = open_session(indexed_scorer_graph(scorer).SerializeToString())
+    inputs = {
+        "history_rows": np.array(history, np.int64),
+        "history_weights": np.array(weights, np.float32),
+        "candidate_rows": np.array(candidates, np.int64),
+    }
+    outputs = dict(zip([one.name for one in session.get_outputs()], session.run(None, inputs), strict=True))
+    for name in ("candidate_scores", "contributions", "statistics"):
+        np.testing.assert_allclose(outputs[name], whole[name], atol=1e-5)
+    np.testing.assert_allclose(
+        scorer.candidate_factors[candidates] @ outputs["user_vector"], whole["candidate_scores"], atol=1e-5
+    )

@@ -13,7 +13,12 @@ from services.classical.training.histories import Positions, decayed_histories, 
 from services.classical.training.markov import fit_markov
 from services.classical.training.matrix_factorization import fit_factors
 from services.classical.training.options import ContentOptions, EaseOptions, FitOptions, MarkovOptions
-from services.classical.training.scorers import DenseScorer
+from services.classical.training.scorers import DenseScorer, SparseScorer
+
+
+def similarities(scorer: DenseScorer | SparseScorer) -> Floats:
+    assert isinstance(scorer, DenseScorer)
+    return scorer.similarities
 
 
 def next_items(interactions: Interactions, scores: Floats) -> NDArray[np.int64]:
@@ -45,7 +50,7 @@ def test_positions_to_learn_from_have_a_history_and_an_unseen_positive_item_next
 
 def test_ease_solves_its_equations(circle: Interactions) -> None:
     options = EaseOptions(regularization=10.0, fit_decay=0.9)
-    found = fit_ease(circle, options).similarities
+    found = similarities(fit_ease(circle, options))
     histories = decayed_histories(circle, whole_histories(circle), 0.9).toarray().astype(np.float64)
     inverse = np.linalg.inv(histories.T @ histories + 10.0 * np.eye(20))
     expected = -inverse / np.diagonal(inverse)
@@ -64,10 +69,10 @@ def test_markov_counts_pairs_with_decay() -> None:
     events = [Event("ann", item, time) for time, item in enumerate("abcd")]
     interactions = Interactions.from_events([*events, Event("ben", "a", 0)], list("abcd"))
     options = MarkovOptions(fit_window=2, fit_decay=0.5, source_exponent=0.0, target_exponent=0.0)
-    found = fit_markov(interactions, options).similarities
+    found = similarities(fit_markov(interactions, options))
     expected = np.array([[0, 1, 0.5, 0], [0, 0, 1, 0.5], [0, 0, 0, 1], [0, 0, 0, 0]], np.float32)
     np.testing.assert_allclose(found, expected)
-    probabilities = fit_markov(interactions, replace(options, source_exponent=1.0)).similarities
+    probabilities = similarities(fit_markov(interactions, replace(options, source_exponent=1.0)))
     np.testing.assert_allclose(probabilities.sum(axis=1), [1, 1, 1, 0], rtol=1e-6)
 
 
@@ -84,8 +89,8 @@ def test_factors_are_the_same_with_the_same_seed(circle: Interactions, options: 
 
 def test_dislikes_are_no_evidence_for_what_comes_with_them(circle: Interactions, options: FitOptions) -> None:
     disliked = replace(circle, weights=-circle.weights)
-    assert not fit_markov(disliked, options.markov).similarities.any()
-    assert not fit_ease(disliked, options.ease).similarities.any()
+    assert not similarities(fit_markov(disliked, options.markov)).any()
+    assert not similarities(fit_ease(disliked, options.ease)).any()
 
 
 def test_a_disliked_event_counts_against_its_neighbours() -> None:

@@ -15,7 +15,7 @@ def test_the_graph_answers_what_the_reference_answers(unfitted: NextItemTransfor
     expected = unfitted.score(walks, spans)[0]
     session = ScorerSession(unfitted.graph().SerializeToString())
     everything = np.arange(ITEM_COUNT)
-    outputs = session.run(walks.items, walks.weights, walks.items[:3], 5, everything)
+    outputs = session.run(walks.items, walks.weights, walks.items[:3], 5, everything, ITEM_COUNT)
     np.testing.assert_allclose(outputs["candidate_scores"], expected, atol=1e-4)
     np.testing.assert_allclose(outputs["statistics"], [expected.mean(), expected.std()], atol=1e-4)
     assert outputs["contributions"].shape == (length, ITEM_COUNT)
@@ -32,6 +32,6 @@ def test_events_before_the_window_say_nothing(unfitted: NextItemTransformer) -> 
     np.testing.assert_array_equal(unfitted.score(walks, whole), unfitted.score(walks, walks_alike))
     weights = np.ones(11, np.float32)
     session = ScorerSession(unfitted.graph().SerializeToString())
-    outputs = session.run(walks.items[:11], weights, walks.items[:0], 5, np.arange(ITEM_COUNT))
+    outputs = session.run(walks.items[:11], weights, walks.items[:0], 5, np.arange(ITEM_COUNT), ITEM_COUNT)
     np.testing.assert_array_equal(outputs["contributions"][:3], 0)
     assert (np.abs(outputs["contributions"][3:]).sum(axis=1) > 0).all()
