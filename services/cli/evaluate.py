@@ -77,9 +77,15 @@ def _table(outcome: Outcome) -> Table:
 
 
 def _comparison(outcome: Outcome) -> list[str]:
-    best = outcome.best_single()
-    gain = outcome.gain(best)
-    return [
-        f"ranker against {best}, the best single one: {outcome.metrics[-1]} {gain.mean:+.4f} ({gain.low:+.4f} to "
-        f"{gain.high:+.4f})"
-    ]
+    best, chosen = outcome.best_single(), outcome.chosen_single()
+    lines = [_gain(outcome, best, "the best single one in hindsight")]
+    if chosen:
+        lines.insert(0, _gain(outcome, chosen, "the single one that validation chooses"))
+    return lines
+
+
+def _gain(outcome: Outcome, system: str, what: str) -> str:
+    gain = outcome.gain(system)
+    return (
+        f"ranker against {system}, {what}: {outcome.metrics[-1]} {gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+    )

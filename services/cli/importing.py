@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, BinaryIO
 
 import typer
@@ -17,6 +17,7 @@ from services.cli.console import errors, output, stage
 from services.cli.failures import EXIT_FAILED
 from services.cli.json_lines import Refusal, read_lines
 from services.cli.movielens import LICENCE_NOTE, MovieLens, fetch_movielens
+from services.cli.movielens_small import SMALL_LICENCE_NOTE, fetch_movielens_small
 from services.cli.settings import TargetOption
 from services.cli.upload import (
     EVENTS_PER_CALL,
@@ -57,11 +58,16 @@ File = Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="JSON
 
 
 @app.command()
-def movielens(target: TargetOption = None) -> None:
+def movielens(
+    small: Annotated[
+        bool, typer.Option("--small", help="MovieLens-latest-small instead: 9,066 films, 1995 to 2016 (49 MB).")
+    ] = False,
+    target: TargetOption = None,
+) -> None:
     """Import MovieLens-100K: 1,682 films and 100,000 ratings of 943 people. Fetched on first use (2 MB)."""
     with connected(target) as client:
         client.serving_bundle()  # nobody there? Then say so before anything is downloaded.
-        import_movielens(client)
+        import_movielens(client, SMALL if small else LARGE)
     output.print("Next: [bold]marquee train[/]")
 
 
@@ -88,11 +94,16 @@ def events(file: File, target: TargetOption = None) -> None:
     _finish(refused)
 
 
-def import_movielens(client: MarqueeClient) -> MovieLens:
-    """Fetch MovieLens-100K and write it through `client`, with progress; returns what was imported."""
-    output.print(f"[dim]{LICENCE_NOTE}[/]")
-    with stage("Fetch MovieLens-100K") as work:
-        data = fetch_movielens()
+LARGE = ("MovieLens-100K", fetch_movielens, LICENCE_NOTE)
+SMALL = ("MovieLens-latest-small", fetch_movielens_small, SMALL_LICENCE_NOTE)
+
+
+def import_movielens(client: MarqueeClient, source: tuple[str, Callable[[], MovieLens], str] = LARGE) -> MovieLens:
+    """Fetch a data set and write it through `client`, with progress; returns what was imported."""
+    name, fetch, licence = source
+    output.print(f"[dim]{licence}[/]")
+    with stage(f"Fetch {name}") as work:
+        data = fetch()
         work.note = f"{len(data.items):,} films, {len(data.events):,} ratings"
     write_items(client, data.items, "Import films")
     with stage("Import ratings", len(data.events)) as work:

@@ -85,7 +85,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     )
     models = MeshContentModels(mesh, settings.enrichment_seconds)
     snapshots = CatalogSnapshots(store, settings.statistics_refresh_seconds)
-    bundles = BundleKeeper(store, mesh, settings.bundle_check_seconds, settings.bundle_load_seconds)
+    bundles = BundleKeeper(store, mesh, settings.bundle_check_seconds, settings.bundle_load_seconds, snapshots)
     backfill = VectorBackfill(store, models)
     reader = Reader(store, snapshots, settings)
     slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)

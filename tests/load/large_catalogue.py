@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,7 +59,7 @@ class LongTail:
         self.user_count = max(1, event_count // EVENTS_OF_A_USER)
 
     def histories(self) -> Iterator[tuple[str, list[int]]]:
-        """Yield users with the rows of their items, oldest first, each item once."""
+        """Yield users with the rows of their items, oldest first."""
         random = self._random
         last = len(self._everywhere) - 1
         lengths = random.geometric(1 / EVENTS_OF_A_USER, self.user_count) + 1
@@ -75,7 +76,7 @@ class LongTail:
                     rows.append(int(members[place]))
                 else:
                     rows.append(int(anywhere[number]))
-            yield f"user-{user:06}", list(dict.fromkeys(rows))
+            yield user_id(user), rows
 
 
 def write_items(client: MarqueeClient, data: LongTail) -> None:
@@ -91,11 +92,10 @@ def write_items(client: MarqueeClient, data: LongTail) -> None:
         )
 
 
-def write_events(client: MarqueeClient, data: LongTail) -> tuple[int, list[str]]:
-    """Write all histories; return the number of events and the users."""
-    written, users, waiting = 0, [], []
+def write_events(client: MarqueeClient, data: LongTail) -> int:
+    """Write all histories; return the number of events."""
+    written, waiting = 0, []
     for user, rows in data.histories():
-        users.append(user)
         for number, row in enumerate(rows):
             event = Event(event_id=f"{user}-{number}", user_id=user, item_id=f"item-{row:06}", kind=EVENT_KIND_LIKE)
             event.event_time.seconds = _FIRST_SECOND + 60 * written + number
@@ -105,7 +105,7 @@ def write_events(client: MarqueeClient, data: LongTail) -> tuple[int, list[str]]
             written, waiting = written + _EVENTS_PER_CALL, waiting[_EVENTS_PER_CALL:]
     if waiting:
         client.write_events(waiting, timeout=120)
-    return written + len(waiting), users
+    return written + len(waiting)
 
 
 def train(mesh: LocalMesh) -> tuple[float, int]:
@@ -130,39 +130,53 @@ def train(mesh: LocalMesh) -> tuple[float, int]:
     return time.perf_counter() - started, largest
 
 
+def fill_and_train(mesh: LocalMesh, client: MarqueeClient, data: LongTail) -> None:
+    """Write everything, train, and print what that took."""
+    print(f"writing {len(data.group_of):,} items", flush=True)
+    started = time.perf_counter()
+    write_items(client, data)
+    print(f"writing the events ({time.perf_counter() - started:.0f} s for the items)", flush=True)
+    started = time.perf_counter()
+    written = write_events(client, data)
+    print(f"training on {written:,} events ({time.perf_counter() - started:.0f} s to write them)", flush=True)
+    seconds, memory = train(mesh)
+    print(f"\n{len(data.group_of):,} items, {written:,} events, {data.user_count:,} users\n")
+    print("| check | measured | floor |")
+    print("|---|---|---|")
+    print(f"| `marquee train`, reading and loading included | {seconds / 60:.1f} min | 15 min |")
+    print(f"| its largest resident memory | {memory / 2**30:.2f} GiB | 8 GB |\n", flush=True)
+
+
+def user_id(number: int) -> str:
+    """Return the id of a user."""
+    return f"user-{number:06}"
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.large_catalogue", description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--calls", type=int, default=1_000, help="measured calls, after 200 to warm up")
+    parser.add_argument("--data", type=Path, help="keep store and bundle here; if they are there, only ask")
     chosen = parser.parse_args()
     if chosen.items < GROUPS or chosen.events < EVENTS_OF_A_USER:
         parser.error(f"at least {GROUPS} items and {EVENTS_OF_A_USER} events are needed")
-    data = LongTail(chosen.items, chosen.events)
-    with TemporaryDirectory(prefix="marquee-scale-") as folder, LocalMesh(Path(folder), port=0) as mesh:
+    with ExitStack() as cleanup:
+        folder = chosen.data or Path(cleanup.enter_context(TemporaryDirectory(prefix="marquee-scale-")))
+        there = (folder / "bundles").exists()
+        mesh = cleanup.enter_context(LocalMesh(folder, port=0))
         mesh.wait_ready()
         with MarqueeClient(mesh.addresses["orchestrator"]) as client:
-            print(f"writing {chosen.items:,} items", flush=True)
-            started = time.perf_counter()
-            write_items(client, data)
-            items_seconds = time.perf_counter() - started
-            print(f"writing about {chosen.events:,} events ({items_seconds:.0f} s for the items)", flush=True)
-            started = time.perf_counter()
-            written, users = write_events(client, data)
-            print(f"training on {written:,} events ({time.perf_counter() - started:.0f} s to write them)", flush=True)
-            seconds, memory = train(mesh)
-            random = numpy.random.default_rng(1)
-            asked = [users[number] for number in random.integers(0, len(users), 500)]
+            if not there:
+                fill_and_train(mesh, client, LongTail(chosen.items, chosen.events))
+            user_numbers = numpy.random.default_rng(1).integers(0, chosen.events // EVENTS_OF_A_USER, 500)
             print("asking", flush=True)
-            latencies, steps = measure(client, asked, chosen.calls)
+            latencies, steps = measure(client, [user_id(number) for number in user_numbers.tolist()], chosen.calls)
             resident = mesh.resident_bytes()
     p50, p99 = numpy.percentile(latencies, [50, 99])
-    print(f"\n{chosen.items:,} items, {written:,} events, {len(users):,} users\n")
-    print("| check | measured | floor |")
-    print("|---|---|---|")
-    print(f"| `marquee train`, reading and loading included | {seconds / 60:.1f} min | 15 min |")
-    print(f"| its largest resident memory | {memory / 2**30:.2f} GiB | 8 GB |")
+    print()
+    print("| check | measured | floor |\n|---|---|---|")
     print(f"| `Recommend` p99, warm, one caller | {p99:.1f} ms (p50 {p50:.1f}) | 40 ms |")
     print("\n| step | p50 ms | p99 ms |\n|---|---|---|")
     for name, values in steps.items():

@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 
 _PAGE_SIZE = 2_000
 _MOST_CHANGES = 5_000
+_PAUSES_FOR_READING = 200.0
 _logger = get_logger(__name__)
 
 
@@ -26,6 +27,7 @@ _logger = get_logger(__name__)
 class _Held:
     snapshot: CatalogSnapshot
     statistics_time: float
+    statistics_seconds: float = 0.0
 
 
 class CatalogSnapshots:
@@ -33,7 +35,8 @@ class CatalogSnapshots:
 
     Args:
         store: where the catalogue is.
-        statistics_interval_seconds: how old popularity may get before it is read again, in the background.
+        statistics_interval_seconds: how old popularity may get before it is read again, in the background; older
+            where reading takes so long that it would take more than a two-hundredth of the time.
         maximum_tenants: snapshots kept; the one that was used least recently goes first.
         clock: monotonic seconds.
     """
@@ -74,7 +77,8 @@ class CatalogSnapshots:
         assert held is not None
         if tenant in self._held:
             self._held.move_to_end(tenant)
-        if self._clock() - held.statistics_time > self._statistics_interval_seconds and tenant not in self._refreshes:
+        interval = max(self._statistics_interval_seconds, _PAUSES_FOR_READING * held.statistics_seconds)
+        if self._clock() - held.statistics_time > interval and tenant not in self._refreshes:
             self._start(self._refreshes, tenant, self._refresh(tenant))
         return held.snapshot
 
@@ -122,7 +126,7 @@ class CatalogSnapshots:
             # A list must not wait for somebody to find out why: reading everything is always right.
             _logger.exception("changes of the catalogue could not be taken in; all of it is read", tenant=tenant)
             return None
-        return None if snapshot is None else _Held(snapshot, held.statistics_time)
+        return None if snapshot is None else _Held(snapshot, held.statistics_time, held.statistics_seconds)
 
     async def _whole(self, tenant: str) -> _Held:
         # Read before the items: a change that comes in between is in the snapshot early, never missing.
@@ -132,7 +136,8 @@ class CatalogSnapshots:
             items.extend(page)
         statistics_time = self._clock()
         statistics = await self._store.item_statistics(tenant)
-        return _Held(await asyncio.to_thread(build_snapshot, sequence, items, statistics), statistics_time)
+        reading = self._clock() - statistics_time
+        return _Held(await asyncio.to_thread(build_snapshot, sequence, items, statistics), statistics_time, reading)
 
     def _hint(self, tenant: str) -> None:
         """Take in a change soon after it was made, so that the next list need not wait for it."""
@@ -146,7 +151,7 @@ class CatalogSnapshots:
         if held is not None:
             snapshot = await asyncio.to_thread(held.snapshot.with_statistics, statistics)
             if self._held.get(tenant) is held:  # a snapshot made meanwhile read its own
-                self._held[tenant] = _Held(snapshot, statistics_time)
+                self._held[tenant] = _Held(snapshot, statistics_time, self._clock() - statistics_time)
 
     def _start(
         self, running: dict[str, asyncio.Task[Result]], tenant: str, work: Coroutine[object, object, Result]

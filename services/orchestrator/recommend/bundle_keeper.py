@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from marquee.common.v1 import model_repository_pb2 as repository_pb
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FAILED, STEP_OUTCOME_OK, StepReport
+from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import FAMILIES, Family, Mesh, MeshError
 from services.orchestrator.recommend.routing import routed_bundles
 from services.orchestrator.recommend.serving_bundle import ServingBundle
@@ -39,13 +40,22 @@ class BundleKeeper:
         mesh: the model services.
         check_seconds: time between two looks at the services.
         load_seconds: longest wait for one service to load.
+        snapshots: made ready before a bundle serves, so that the first list need not wait for the whole catalogue.
     """
 
-    def __init__(self, store: Store, mesh: Mesh, check_seconds: float, load_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        mesh: Mesh,
+        check_seconds: float,
+        load_seconds: float,
+        snapshots: CatalogSnapshots | None = None,
+    ) -> None:
         self._store = store
         self._mesh = mesh
         self._check_seconds = check_seconds
         self._load_seconds = load_seconds
+        self._snapshots = snapshots
         self._known: dict[tuple[str, str], ServingBundle] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -155,3 +165,5 @@ class BundleKeeper:
         self._known[tenant, version] = ServingBundle(
             version, tuple(bundle.item_ids), bundle.event_watermark, scorers, rankers
         )
+        if self._snapshots is not None:
+            await self._snapshots.get(tenant, (await self._store.catalog_state(tenant)).sequence)

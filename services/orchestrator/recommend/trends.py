@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from services.orchestrator.store import Store
@@ -16,6 +17,8 @@ from services.runtime.logs import get_logger
 _logger = get_logger(__name__)
 _FIRST_LOOK = 50_000
 _PAGE = 5_000
+_LEADERS = 2_000
+"""Items that a filter may leave some of; behind these, nothing is a trend."""
 _SHORTEST_PAUSE_SECONDS = 5.0
 _MICROSECONDS_A_DAY = 86_400e6
 
@@ -26,11 +29,13 @@ class _Trend:
 
     Attributes:
         sums: by item id, positive weights times 2^((event time − landmark) / half-life).
+        leaders: items with the largest sums, and these, largest first.
         landmark: microseconds since 1970.
         sequence: newest event that is in.
     """
 
     sums: dict[str, float] = field(default_factory=dict)
+    leaders: list[tuple[str, float]] = field(default_factory=list)
     landmark: int = 0
     sequence: int = -1
     looked: float = -math.inf
@@ -56,14 +61,14 @@ class Trends:
         self._clock = clock
         self._tenants: dict[str, _Trend] = {}
 
-    def scores(self, tenant: str) -> Mapping[str, float]:
-        """Return what trends, by item id, on a scale of its own; empty while nothing is known."""
+    def leaders(self, tenant: str) -> Sequence[tuple[str, float]]:
+        """Return what trends most, with sums on a scale of their own, largest first; empty while nothing is known."""
         trend = self._tenants.setdefault(tenant, _Trend())
         idle = trend.task is None or trend.task.done()
         if idle and self._clock() - trend.looked > _SHORTEST_PAUSE_SECONDS:
             trend.looked = self._clock()
             trend.task = asyncio.create_task(self._look(tenant, trend), name=f"trends of {tenant}")
-        return trend.sums
+        return trend.leaders
 
     async def settle(self, tenant: str) -> None:
         """Wait for a look that is under way; for tests."""
@@ -87,6 +92,8 @@ class Trends:
                 for event in page:
                     self._count(trend, event)
                 trend.sequence = page[-1].sequence
+                # Ties in the order of the ids, so that replicas agree.
+                trend.leaders = heapq.nsmallest(_LEADERS, trend.sums.items(), key=lambda pair: (-pair[1], pair[0]))
             trend.sequence = max(trend.sequence, after)
         except ServiceError as error:
             _logger.warning("cannot read what trends", tenant=tenant, reason=error.reason)

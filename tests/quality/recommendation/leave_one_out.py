@@ -7,6 +7,7 @@ catalogue compete. Events with equal times are put in a seeded random order; fig
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from marquee.entertainment.v1.catalog_service_pb2 import Item
 from marquee.entertainment.v1.event_service_pb2 import Event
 from marquee.entertainment.v1.recommendation_service_pb2 import RecommendResponse
 from marquee_client import MarqueeClient, RecommendOptions
@@ -32,11 +34,21 @@ class Split:
 
 @dataclass(frozen=True)
 class Figures:
-    """Hit rate and NDCG of the first ten places, the mean over users; and how many users that were."""
+    """What the first ten places are like.
+
+    Attributes:
+        hit_rate: share of users whose held-out item is among them.
+        ndcg: its NDCG, mean over the users.
+        users: how many users that were.
+        similarity: mean cosine of the tags of two items of a list, mean over the users: intra-list similarity.
+        coverage: share of the catalogue that somebody was shown.
+    """
 
     hit_rate: float
     ndcg: float
     users: int
+    similarity: float
+    coverage: float
 
 
 def split(events: Sequence[Event], seed: int) -> Split:
@@ -52,17 +64,30 @@ def split(events: Sequence[Event], seed: int) -> Split:
     return Split(stored, held_out)
 
 
-def measure(client: MarqueeClient, held_out: dict[str, str], diversity: float | None) -> Figures:
+def measure(client: MarqueeClient, items: Sequence[Item], held_out: dict[str, str], diversity: float | None) -> Figures:
     """Ask for one page for each user and see where the held-out item stands; None takes the API's default diversity."""
     options = RecommendOptions(page_size=PAGE, reason_count=0, diversity=diversity)
-    hits, gain = 0, 0.0
+    tags = {item.item_id: frozenset(item.tags) for item in items}
+    hits, gain, similarity, everything = 0, 0.0, 0.0, set[str]()
     for user_id, item_id in held_out.items():
         answer = _whole_answer(client, user_id, options)
         shown = [item.item_id for item in answer.items]
         if item_id in shown:
             hits += 1
             gain += 1 / math.log2(shown.index(item_id) + 2)
-    return Figures(hits / len(held_out), gain / len(held_out), len(held_out))
+        similarity += _similarity([tags[one] for one in shown])
+        everything.update(shown)
+    users = len(held_out)
+    return Figures(hits / users, gain / users, users, similarity / users, len(everything) / len(items))
+
+
+def _similarity(tags: Sequence[frozenset[str]]) -> float:
+    """Mean cosine of all pairs; an item without tags is like no other."""
+    pairs = [
+        len(one & other) / math.sqrt(len(one) * len(other)) if one and other else 0.0
+        for one, other in itertools.combinations(tags, 2)
+    ]
+    return sum(pairs) / len(pairs) if pairs else 0.0
 
 
 def _whole_answer(client: MarqueeClient, user_id: str, options: RecommendOptions) -> RecommendResponse:

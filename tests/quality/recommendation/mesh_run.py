@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,14 +26,15 @@ _EVENTS_PER_CALL = 1_000
 
 @dataclass(frozen=True)
 class SeedFigures:
-    """Figures of one tie seed: as the ranker orders, and with the API's default diversity."""
+    """Figures of one tie seed: as the ranker orders, with the API's default diversity, and with others."""
 
     seed: int
     ranked: Figures
     default: Figures
+    diverse: Mapping[float, Figures]
 
 
-def run_seed(data: MovieLens, seed: int, say: Callable[[str], None]) -> SeedFigures:
+def run_seed(data: MovieLens, seed: int, say: Callable[[str], None], diversities: Sequence[float] = ()) -> SeedFigures:
     """Measure one tie seed on a mesh of its own."""
     parts = split(data.events, seed)
     with TemporaryDirectory(prefix="marquee-quality-") as folder, LocalMesh(Path(folder), port=0) as mesh:
@@ -47,7 +48,11 @@ def run_seed(data: MovieLens, seed: int, say: Callable[[str], None]) -> SeedFigu
             say("training a bundle")
             train(mesh)
             say(f"asking for {len(parts.held_out)} users")
-            return SeedFigures(seed, measure(client, parts.held_out, 0.0), measure(client, parts.held_out, None))
+
+            def ask(diversity: float | None) -> Figures:
+                return measure(client, data.items, parts.held_out, diversity)
+
+            return SeedFigures(seed, ask(0.0), ask(None), {value: ask(value) for value in diversities})
 
 
 def train(mesh: LocalMesh) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from services.classical.training.evaluation import Ranks, gains
 from services.classical.training.histories import Positions
 from services.classical.training.offline_recommender import OfflineRecommender, target_ranks
 from services.classical.training.options import FitOptions
-from services.classical.training.protocols.outcome import STACK, Outcome
+from services.classical.training.protocols.outcome import STACK, Outcome, validation_figures
 from services.classical.training.rankers import RANKERS
 
 METRICS = ("HR@10", "NDCG@10")
@@ -30,11 +31,11 @@ def leave_one_out(
     Events with equal times are put into a random order for each seed; values are means over the seeds. The fit knows
     what others did later, which flatters every system.
     """
-    runs = []
+    runs, manifests = [], []
     for seed in seeds:
         shuffled = data.with_shuffled_ties(seed)
         known = shuffled.without_newest(np.where(shuffled.lengths < 2, shuffled.lengths, 0))
-        fit_bundle(
+        manifest = fit_bundle(
             known.without_newest(1),
             root,
             tenant="loo",
@@ -43,10 +44,11 @@ def leave_one_out(
             item_tags=tags,
             options=options,
         )
+        manifests.append(manifest)
         with_events = known.lengths > 0
         positions = Positions(known.offsets[:-1][with_events], known.offsets[1:][with_events] - 1)
         runs.append(target_ranks(OfflineRecommender(root / "loo" / f"s{seed}"), known, _unseen(known, positions)))
-    return _outcome("leave-one-out", runs)
+    return _outcome("leave-one-out", runs, manifests)
 
 
 def global_time(
@@ -61,7 +63,7 @@ def global_time(
     before = data.times < cut
     counts = np.add.reduceat(np.append(before, False).astype(np.int64), data.offsets[:-1])
     counts[data.lengths == 0] = 0
-    fit_bundle(
+    manifest = fit_bundle(
         data.without_newest(data.lengths - counts),
         root,
         tenant="time",
@@ -73,7 +75,8 @@ def global_time(
     starts, ends = data.offsets[:-1], data.offsets[:-1] + counts
     usable = (counts > 0) & (counts < data.lengths)
     positions = _unseen(data, Positions(starts[usable], ends[usable]))
-    return _outcome("global time", [target_ranks(OfflineRecommender(root / "time" / "1"), data, positions)])
+    runs = [target_ranks(OfflineRecommender(root / "time" / "1"), data, positions)]
+    return _outcome("global time", runs, [manifest])
 
 
 def _unseen(data: Interactions, positions: Positions) -> Positions:
@@ -82,7 +85,7 @@ def _unseen(data: Interactions, positions: Positions) -> Positions:
     return positions.take(worth[positions.ends])
 
 
-def _outcome(protocol: str, runs: Sequence[Mapping[str, Ranks]]) -> Outcome:
+def _outcome(protocol: str, runs: Sequence[Mapping[str, Ranks]], manifests: Sequence[Mapping[str, Any]]) -> Outcome:
     measures: tuple[Callable[[Ranks], Ranks], ...] = (lambda ranks: (ranks < 10).astype(np.float64), gains)
     users = min(len(run[STACK]) for run in runs)
     names = [STACK, *(name for name in runs[0] if name != STACK)]
@@ -90,4 +93,4 @@ def _outcome(protocol: str, runs: Sequence[Mapping[str, Ranks]]) -> Outcome:
         name: np.stack([np.mean([measure(run[name][:users]) for run in runs], axis=0) for measure in measures])
         for name in names
     }
-    return Outcome(protocol, METRICS, values, frozenset(RANKERS))
+    return Outcome(protocol, METRICS, values, frozenset(RANKERS), validation_figures(manifests))

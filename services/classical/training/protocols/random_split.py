@@ -13,7 +13,7 @@ from services.classical.training.dataset import Floats, Integers, Interactions
 from services.classical.training.offline_recommender import OfflineRecommender
 from services.classical.training.options import FitOptions
 from services.classical.training.protocols.next_event import Content, Tags
-from services.classical.training.protocols.outcome import STACK, Outcome, Values
+from services.classical.training.protocols.outcome import STACK, Outcome, Values, validation_figures
 from services.classical.training.rankers import RANKERS
 
 METRICS = ("Recall@20", "NDCG@20")
@@ -49,7 +49,7 @@ def random_split(
     mixed = replace(data, items=data.items[order], weights=data.weights[order], times=np.zeros(data.event_count))
     held = np.floor(mixed.lengths * _HELD_OUT).astype(np.int64)
     known = mixed.without_newest(held)
-    fit_bundle(
+    manifest = fit_bundle(
         known, root, tenant="random", version="1", content=content, item_tags=tags, options=without_recency(options)
     )
     recommender = OfflineRecommender(root / "random" / "1", _CANDIDATES)
@@ -69,7 +69,7 @@ def random_split(
             if name == recommender.default_ranker:
                 collected.setdefault(STACK, []).append(_measure(best, relevant))
     values: dict[str, Values] = {name: np.array(pairs).T for name, pairs in collected.items()}
-    return Outcome("random 80/20", METRICS, values, frozenset(RANKERS))
+    return Outcome("random 80/20", METRICS, values, frozenset(RANKERS), validation_figures([manifest]))
 
 
 def _top(scores: Floats, seen: Integers) -> Integers:

@@ -12,9 +12,9 @@ DAY = 86_400_000_000
 
 
 async def known(trends: Trends) -> dict[str, float]:
-    trends.scores("default")
+    trends.leaders("default")
     await trends.settle("default")
-    return dict(trends.scores("default"))
+    return dict(trends.leaders("default"))
 
 
 async def test_an_event_counts_half_after_the_half_life(store: Store) -> None:
@@ -51,5 +51,5 @@ async def test_years_between_events_do_not_overflow(store: Store) -> None:
 
 async def test_nothing_is_known_at_first(store: Store) -> None:
     trends = Trends(store, half_life_days=7)
-    assert trends.scores("default") == {}
+    assert not trends.leaders("default")
     await trends.close()

@@ -23,6 +23,7 @@ def test_leave_one_out_knows_the_next_step(circle: Interactions, options: FitOpt
     assert found.users == 60
     assert found.figure(STACK, 1).mean > 0.95
     assert found.best_single() in {"ease", "markov", "factors", "ials"}
+    assert found.chosen_single() in {"ease", "markov", "factors", "ials"}
 
 
 def test_the_split_by_time_tells_nothing_of_the_future(
@@ -90,6 +91,14 @@ def test_intervals_hold_the_mean_and_a_picture_is_drawn(tmp_path: Path) -> None:
     figure = outcome.figure(STACK, 1)
     assert figure.low < figure.mean < figure.high
     assert outcome.best_single() == "ease"
+    assert outcome.chosen_single() is None
     assert outcome.gain("ease").low > 0
     draw(tmp_path / "picture.png", [outcome, outcome])
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_single_one_to_compare_with_is_chosen_before_anything_is_known() -> None:
+    values = {STACK: np.ones((1, 5)), "ease": np.full((1, 5), 0.2), "markov": np.full((1, 5), 0.5)}
+    outcome = Outcome("made up", ("A",), values, validation={"ease": 0.4, "markov": 0.3, STACK: 0.9, "popularity": 0.8})
+    assert outcome.best_single() == "markov"
+    assert outcome.chosen_single() == "ease"
