@@ -63,11 +63,11 @@ def write_item_index(
     index.train(factors)
     index.add(factors)
     users = _users(scorer, interactions, positions)
-    best = _best_rows(users, factors)
+    least = _least_scores(users, factors)
     probes = 8
     while True:
         index.nprobe = min(probes, lists)
-        recall = _recall(index, users, best)
+        recall = _recall(index, users, factors, least)
         if recall >= least_recall or probes >= lists:
             break
         probes *= 2
@@ -82,17 +82,24 @@ def _users(scorer: FactoredScorer, interactions: Interactions, positions: Positi
     return np.ascontiguousarray(users[np.abs(users).max(axis=1, initial=0) > 0])
 
 
-def _best_rows(users: Floats, factors: Floats) -> list[set[int]]:
-    """The exactly best rows of each user, one user at a time: all scores of all users would not fit."""
+def _least_scores(users: Floats, factors: Floats) -> Floats:
+    """float32[P]: the score of each user's last of the best 100 items. One user at a time: all scores of all users
+    would not fit.
+    """
     best = min(BEST, len(factors))
-    return [set(np.argpartition(-(factors @ user), best - 1)[:best].tolist()) for user in users]
+    return np.array([np.partition(factors @ user, -best)[-best] for user in users], np.float32)
 
 
-def _recall(index: faiss.IndexIVFScalarQuantizer, users: Floats, best: list[set[int]]) -> float:
+def _recall(index: faiss.IndexIVFScalarQuantizer, users: Floats, factors: Floats, least: Floats) -> float:
+    """Share of the best places that go to items that deserve one; of equal items any will do."""
     if not len(users):
         return 1.0
+    wanted = min(BEST, len(factors))
     # Serving asks for twice as many as it needs and orders them by exact scores.
     _, found = index.search(users, 2 * BEST)
-    return float(
-        np.mean([len(exact.intersection(rows)) / len(exact) for exact, rows in zip(best, found.tolist(), strict=True)])
-    )
+    shares = []
+    for user, rows, last in zip(users, found, least, strict=True):
+        scores = factors[rows[rows >= 0]] @ user
+        deserved = int((scores >= last - 1e-5 * abs(last)).sum())
+        shares.append(min(deserved, wanted) / wanted)
+    return float(np.mean(shares))

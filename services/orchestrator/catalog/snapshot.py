@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,7 +37,7 @@ class VectorColumn:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CatalogSnapshot:
     """An immutable view of N items; the row of an item is its place in the order of the ids.
 
@@ -81,6 +82,11 @@ class CatalogSnapshot:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    @cached_property
+    def most_popular(self) -> npt.NDArray[np.int64]:
+        """int64[N]: all rows, the most popular first, ties in the order of the ids."""
+        return np.argsort(-self.popularity, kind="stable")
 
     def mask(
         self,

@@ -43,7 +43,6 @@ async def rank(
 ) -> list[ScoredItem]:
     """Return the candidates, best first; `weights` of sources count where the ranker does not answer."""
     item_ids = candidates.item_ids()[:_MAXIMUM_RANKED]
-    fallback = by_sources(candidates, weights)
     if request.bundle is None or not request.history or not item_ids:
         why = (
             "no bundle is loaded"
@@ -53,7 +52,7 @@ async def rank(
             else "no candidates"
         )
         steps.skip("rank", "classical", why)
-        return fallback
+        return by_sources(candidates, weights)
     with steps.measure("rank", "classical") as report:
         answer = await mesh.rank_candidates(
             pb.RankCandidatesRequest(
@@ -74,7 +73,7 @@ async def rank(
         if ranked:
             return ranked
         report.detail = "the ranker knows none of the candidates; they keep the order of their sources"
-    return fallback
+    return by_sources(candidates, weights)
 
 
 def by_sources(candidates: Candidates, weights: Mapping[str, float] | None = None) -> list[ScoredItem]:

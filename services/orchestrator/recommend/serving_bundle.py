@@ -34,10 +34,19 @@ class ServingBundle:
     known: frozenset[str] = field(init=False)
     _mapped_sequence: int = field(init=False, default=-1)
     _snapshot_rows: Rows = field(init=False)
+    _compared_sequence: int = field(init=False, default=-1)
+    _new_rows: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.known = frozenset(self.item_ids)
         self._snapshot_rows = numpy.zeros(0, numpy.int64)
+
+    def new_rows(self, snapshot: CatalogSnapshot) -> list[int]:
+        """Return the rows of the snapshot's items that came after the fit, ascending."""
+        if self._compared_sequence != snapshot.sequence:
+            self._new_rows = sorted(snapshot.rows[item_id] for item_id in snapshot.rows.keys() - self.known)
+            self._compared_sequence = snapshot.sequence
+        return self._new_rows
 
     def pack_allowed(self, snapshot: CatalogSnapshot, allowed: Mask) -> bytes:
         """Translate a mask over the snapshot into the bitmap over bundle rows that candidate generation takes.

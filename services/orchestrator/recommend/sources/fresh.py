@@ -37,11 +37,7 @@ def fresh(request: SourceInput, steps: StepLog) -> list[FreshItem]:
     if request.bundle is None:
         steps.skip("candidates/fresh", "orchestrator", "no bundle is loaded: every item competes alike")
         return []
-    snapshot = request.snapshot
-    known = request.bundle.known
-    # The bundle knows nearly every item, so the few new ones are found by set difference, not by a loop over the
-    # catalogue.
-    rows = sorted(row for item_id in snapshot.rows.keys() - known if request.allowed[row := snapshot.rows[item_id]])
+    rows = [row for row in request.bundle.new_rows(request.snapshot) if request.allowed[row]]
     if not rows:
         steps.skip("candidates/fresh", "orchestrator", "no item is newer than the bundle")
         return []

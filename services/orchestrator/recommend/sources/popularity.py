@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy
-
 from services.orchestrator.recommend.sources.source import Candidates, SourceInput
 from services.orchestrator.recommend.steps import StepLog
 
@@ -15,7 +13,8 @@ def popularity(request: SourceInput, steps: StepLog) -> Candidates:
     ids.
     """
     with steps.measure("candidates/popularity"):
-        scores = numpy.where(request.allowed, request.snapshot.popularity, -numpy.inf)
-        best = numpy.argsort(-scores, kind="stable")[: request.count]
-        chosen = [int(row) for row in best if request.allowed[row]]
-    return Candidates({POPULARITY: {request.snapshot.item_ids[row]: float(scores[row]) for row in chosen}})
+        snapshot = request.snapshot
+        order = snapshot.most_popular
+        chosen = order[request.allowed[order]][: request.count]
+        scores = {snapshot.item_ids[row]: float(snapshot.popularity[row]) for row in chosen.tolist()}
+    return Candidates({POPULARITY: scores})
