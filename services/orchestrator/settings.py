@@ -79,7 +79,10 @@ class OrchestratorSettings(ServiceSettings):
         default=100, ge=1, le=1000, description="Newest events of a user that recommendation looks at."
     )
     statistics_refresh_seconds: float = Field(
-        default=5.0, gt=0, le=3600, description="How often popularity is read again from the store."
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="How often popularity is read again from the store; less often where reading takes long.",
     )
     trend_half_life_days: float = Field(
         default=7.0, gt=0, le=365, description="After how long an event counts half for what trends."

@@ -38,5 +38,5 @@ class NextItemOptions:
     batch: int = 32
     learning_rate: float = 0.003
     warm_up: int = 50
-    weight_decay: float = 0.3
+    weight_decay: float = 1.0
     initial_scale: float = 0.05
