@@ -26,10 +26,11 @@ DEFAULT_EXPLAINED = 50
 
 @dataclass(frozen=True)
 class Explained:
-    """How many of the best candidates to explain, and how many history items to name for each."""
+    """How many of the best candidates to explain, how many history items to name for each, how many to return."""
 
     candidates: int
     contributions: int
+    results: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         explained = check.size(
             "explained_count", request.explained_count, default=DEFAULT_EXPLAINED, maximum=MAXIMUM_CANDIDATES
         )
+        results = check.size(
+            "result_count", request.result_count, default=MAXIMUM_CANDIDATES, maximum=MAXIMUM_CANDIDATES
+        )
         check.raise_if_any()
         bundle = self._bundles.serving(tenant, request.bundle_version)
         if not bundle.rankers:
@@ -112,7 +116,9 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
             )
         rows = [bundle.rows[item_id] for item_id in request.item_ids if item_id in bundle.rows]
         history = known_history(bundle, request.history)
-        batch = RankingBatch(bundle, name, history, numpy.array(rows, numpy.int64), Explained(explained, named))
+        batch = RankingBatch(
+            bundle, name, history, numpy.array(rows, numpy.int64), Explained(explained, named, results)
+        )
         return Prepared([batch], cost=len(rows))
 
     def run(self, batch: RankingBatch) -> Ranking:
@@ -133,7 +139,7 @@ class RankingPipeline(Pipeline[pb.RankCandidatesRequest, RankingBatch, Ranking, 
         outputs = ranker.run({"features": features})
         feature_contributions = outputs["contributions"].astype(numpy.float32)
         linear_scores = feature_contributions.sum(axis=1)
-        order = numpy.argsort(-linear_scores, kind="stable")
+        order = numpy.argsort(-linear_scores, kind="stable")[: batch.wanted.results]
         explained = order[: batch.wanted.candidates]
         by_scorer = {name: attribution.contributions[:, explained] for name, attribution in found.items()}
         if "weights" in outputs:

@@ -184,6 +184,9 @@ class Recommender:
             steps,
             budget.step(_RANKING_SHARE, self.settings.ranking_seconds),
             weights=options.steering.source_weights,
+            # What re-ranking cannot reach need not be spelled out. Wishes move candidates by their spread, caps and
+            # exploration may reach down to the last.
+            result_count=0 if options.steering.moves else slate_size(options.page_size) + pool_size(options.page_size),
         )
         shown = await self._times_shown(tenant, options, steps, budget)
         with steps.measure("rerank"):

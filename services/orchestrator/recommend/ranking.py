@@ -40,8 +40,11 @@ async def rank(
     seconds: float,
     *,
     weights: Mapping[str, float] | None = None,
+    result_count: int = 0,
 ) -> list[ScoredItem]:
-    """Return the candidates, best first; `weights` of sources count where the ranker does not answer."""
+    """Return the best `result_count` candidates, all of them when it is 0, best first; `weights` of sources count where
+    the ranker does not answer.
+    """
     item_ids = candidates.item_ids()[:_MAXIMUM_RANKED]
     if request.bundle is None or not request.history or not item_ids:
         why = (
@@ -65,6 +68,7 @@ async def rank(
                 contribution_count=max(1, reason_count),
                 explained_count=explained_count,
                 ranker=request.ranker,
+                result_count=result_count,
             ),
             seconds,
         )

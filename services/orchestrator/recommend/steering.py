@@ -57,6 +57,12 @@ class Steering:
     seed: int | None = None
     exploration: ExplorationOptions | None = None
 
+    @property
+    def moves(self) -> bool:
+        """Whether anything but the ranker decides about the order."""
+        boosts = (self.item_boosts, self.tag_boosts, self.source_weights, self.caps)
+        return any(boosts) or self.fatigue > 0 or self.exploration is not None
+
 
 def read_steering(check: Violations, request: pb.RecommendRequest, page_size: int) -> Steering:
     """Read the wishes of a request; what is bad is added to the violations."""

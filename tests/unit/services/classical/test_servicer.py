@@ -79,6 +79,14 @@ class TestRankCandidates:
         assert (answer.report.model, answer.report.version) == ("ranker linear", "v1")
         assert answer.report.compute_microseconds > 0
 
+    async def test_fewer_results_are_the_best_ones(self, classical: ClassicalServiceAsyncStub) -> None:
+        everything = await rank(classical, item_ids=list(ITEMS))
+        few = await rank(classical, item_ids=list(ITEMS), result_count=3, explained_count=5)
+        assert few == everything[:3]
+        assert all(found.features for found in few)
+        ended = await outcome_of(classical.RankCandidates(request(result_count=-1)))
+        assert list(ended.violations) == ["result_count"]
+
     async def test_contributions_add_up_to_the_linear_score(self, classical: ClassicalServiceAsyncStub) -> None:
         for found in await rank(classical):
             assert [term.feature for term in found.features] == list(FEATURES)

@@ -27,7 +27,7 @@ from marquee.common.v1 import candidate_pb2 as marquee_dot_common_dot_v1_dot_can
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/classical/v1/classical_service.proto\x12\x14marquee.classical.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet\"\xc7\x01\n\x15RankCandidatesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\t\x12/\n\x07history\x18\x03 \x03(\x0b\x32\x1e.marquee.common.v1.HistoryItem\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x1a\n\x12\x63ontribution_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x65xplained_count\x18\x06 \x01(\x05\x12\x0e\n\x06ranker\x18\x07 \x01(\t\"\x83\x01\n\x16RankCandidatesResponse\x12\x39\n\ncandidates\x18\x01 \x03(\x0b\x32%.marquee.classical.v1.RankedCandidate\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xe0\x01\n\x0fRankedCandidate\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0clinear_score\x18\x03 \x01(\x02\x12;\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32).marquee.classical.v1.FeatureContribution\x12:\n\x07history\x18\x05 \x03(\x0b\x32).marquee.classical.v1.HistoryContribution\x12\x1e\n\x16positive_history_total\x18\x06 \x01(\x02\"<\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"<\n\x13HistoryContribution\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"\xce\x01\n\x17PredictBehaviourRequest\x12\x31\n\x04task\x18\x01 \x01(\x0e\x32#.marquee.classical.v1.BehaviourTask\x12\x32\n\x05users\x18\x02 \x03(\x0b\x32#.marquee.classical.v1.UserBehaviour\x12\'\n\x03now\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x04 \x01(\x02\x12\r\n\x05model\x18\x05 \x01(\t\"<\n\rUserBehaviour\x12\x15\n\revent_seconds\x18\x01 \x03(\x01\x12\x14\n\x0c\x65vent_values\x18\x02 \x03(\x02\"l\n\x18PredictBehaviourResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x10\n\x08segments\x18\x02 \x03(\t\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport*\xc0\x01\n\rBehaviourTask\x12\x1e\n\x1a\x42\x45HAVIOUR_TASK_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x45HAVIOUR_TASK_RETURN\x10\x01\x12\x1d\n\x19\x42\x45HAVIOUR_TASK_ENGAGEMENT\x10\x02\x12\x18\n\x14\x42\x45HAVIOUR_TASK_VALUE\x10\x03\x12\x1f\n\x1b\x42\x45HAVIOUR_TASK_NEXT_SESSION\x10\x04\x12\x1a\n\x16\x42\x45HAVIOUR_TASK_SEGMENT\x10\x05\x32\xeb\x02\n\x10\x43lassicalService\x12w\n\x12GenerateCandidates\x12/.marquee.classical.v1.GenerateCandidatesRequest\x1a\x30.marquee.classical.v1.GenerateCandidatesResponse\x12k\n\x0eRankCandidates\x12+.marquee.classical.v1.RankCandidatesRequest\x1a,.marquee.classical.v1.RankCandidatesResponse\x12q\n\x10PredictBehaviour\x12-.marquee.classical.v1.PredictBehaviourRequest\x1a..marquee.classical.v1.PredictBehaviourResponseBh\n\x18\x64\x65v.marquee.classical.v1P\x01Z3marquee.dev/protos/marquee/classical/v1;classicalv1\xaa\x02\x14Marquee.Classical.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,marquee/classical/v1/classical_service.proto\x12\x14marquee.classical.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet\"\xdd\x01\n\x15RankCandidatesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\t\x12/\n\x07history\x18\x03 \x03(\x0b\x32\x1e.marquee.common.v1.HistoryItem\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x1a\n\x12\x63ontribution_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x65xplained_count\x18\x06 \x01(\x05\x12\x0e\n\x06ranker\x18\x07 \x01(\t\x12\x14\n\x0cresult_count\x18\x08 \x01(\x05\"\x83\x01\n\x16RankCandidatesResponse\x12\x39\n\ncandidates\x18\x01 \x03(\x0b\x32%.marquee.classical.v1.RankedCandidate\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xe0\x01\n\x0fRankedCandidate\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0clinear_score\x18\x03 \x01(\x02\x12;\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32).marquee.classical.v1.FeatureContribution\x12:\n\x07history\x18\x05 \x03(\x0b\x32).marquee.classical.v1.HistoryContribution\x12\x1e\n\x16positive_history_total\x18\x06 \x01(\x02\"<\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"<\n\x13HistoryContribution\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontribution\x18\x02 \x01(\x02\"\xce\x01\n\x17PredictBehaviourRequest\x12\x31\n\x04task\x18\x01 \x01(\x0e\x32#.marquee.classical.v1.BehaviourTask\x12\x32\n\x05users\x18\x02 \x03(\x0b\x32#.marquee.classical.v1.UserBehaviour\x12\'\n\x03now\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x04 \x01(\x02\x12\r\n\x05model\x18\x05 \x01(\t\"<\n\rUserBehaviour\x12\x15\n\revent_seconds\x18\x01 \x03(\x01\x12\x14\n\x0c\x65vent_values\x18\x02 \x03(\x02\"l\n\x18PredictBehaviourResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x10\n\x08segments\x18\x02 \x03(\t\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport*\xc0\x01\n\rBehaviourTask\x12\x1e\n\x1a\x42\x45HAVIOUR_TASK_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x45HAVIOUR_TASK_RETURN\x10\x01\x12\x1d\n\x19\x42\x45HAVIOUR_TASK_ENGAGEMENT\x10\x02\x12\x18\n\x14\x42\x45HAVIOUR_TASK_VALUE\x10\x03\x12\x1f\n\x1b\x42\x45HAVIOUR_TASK_NEXT_SESSION\x10\x04\x12\x1a\n\x16\x42\x45HAVIOUR_TASK_SEGMENT\x10\x05\x32\xeb\x02\n\x10\x43lassicalService\x12w\n\x12GenerateCandidates\x12/.marquee.classical.v1.GenerateCandidatesRequest\x1a\x30.marquee.classical.v1.GenerateCandidatesResponse\x12k\n\x0eRankCandidates\x12+.marquee.classical.v1.RankCandidatesRequest\x1a,.marquee.classical.v1.RankCandidatesResponse\x12q\n\x10PredictBehaviour\x12-.marquee.classical.v1.PredictBehaviourRequest\x1a..marquee.classical.v1.PredictBehaviourResponseBh\n\x18\x64\x65v.marquee.classical.v1P\x01Z3marquee.dev/protos/marquee/classical/v1;classicalv1\xaa\x02\x14Marquee.Classical.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.classical.v1.classi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\030dev.marquee.classical.v1P\001Z3marquee.dev/protos/marquee/classical/v1;classicalv1\252\002\024Marquee.Classical.V1'
-  _globals['_BEHAVIOURTASK']._serialized_start=1401
-  _globals['_BEHAVIOURTASK']._serialized_end=1593
+  _globals['_BEHAVIOURTASK']._serialized_start=1423
+  _globals['_BEHAVIOURTASK']._serialized_end=1615
   _globals['_GENERATECANDIDATESREQUEST']._serialized_start=170
   _globals['_GENERATECANDIDATESREQUEST']._serialized_end=247
   _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=249
   _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=330
   _globals['_RANKCANDIDATESREQUEST']._serialized_start=333
-  _globals['_RANKCANDIDATESREQUEST']._serialized_end=532
-  _globals['_RANKCANDIDATESRESPONSE']._serialized_start=535
-  _globals['_RANKCANDIDATESRESPONSE']._serialized_end=666
-  _globals['_RANKEDCANDIDATE']._serialized_start=669
-  _globals['_RANKEDCANDIDATE']._serialized_end=893
-  _globals['_FEATURECONTRIBUTION']._serialized_start=895
-  _globals['_FEATURECONTRIBUTION']._serialized_end=955
-  _globals['_HISTORYCONTRIBUTION']._serialized_start=957
-  _globals['_HISTORYCONTRIBUTION']._serialized_end=1017
-  _globals['_PREDICTBEHAVIOURREQUEST']._serialized_start=1020
-  _globals['_PREDICTBEHAVIOURREQUEST']._serialized_end=1226
-  _globals['_USERBEHAVIOUR']._serialized_start=1228
-  _globals['_USERBEHAVIOUR']._serialized_end=1288
-  _globals['_PREDICTBEHAVIOURRESPONSE']._serialized_start=1290
-  _globals['_PREDICTBEHAVIOURRESPONSE']._serialized_end=1398
-  _globals['_CLASSICALSERVICE']._serialized_start=1596
-  _globals['_CLASSICALSERVICE']._serialized_end=1959
+  _globals['_RANKCANDIDATESREQUEST']._serialized_end=554
+  _globals['_RANKCANDIDATESRESPONSE']._serialized_start=557
+  _globals['_RANKCANDIDATESRESPONSE']._serialized_end=688
+  _globals['_RANKEDCANDIDATE']._serialized_start=691
+  _globals['_RANKEDCANDIDATE']._serialized_end=915
+  _globals['_FEATURECONTRIBUTION']._serialized_start=917
+  _globals['_FEATURECONTRIBUTION']._serialized_end=977
+  _globals['_HISTORYCONTRIBUTION']._serialized_start=979
+  _globals['_HISTORYCONTRIBUTION']._serialized_end=1039
+  _globals['_PREDICTBEHAVIOURREQUEST']._serialized_start=1042
+  _globals['_PREDICTBEHAVIOURREQUEST']._serialized_end=1248
+  _globals['_USERBEHAVIOUR']._serialized_start=1250
+  _globals['_USERBEHAVIOUR']._serialized_end=1310
+  _globals['_PREDICTBEHAVIOURRESPONSE']._serialized_start=1312
+  _globals['_PREDICTBEHAVIOURRESPONSE']._serialized_end=1420
+  _globals['_CLASSICALSERVICE']._serialized_start=1618
+  _globals['_CLASSICALSERVICE']._serialized_end=1981
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,7 @@ class RankCandidatesRequest(_message.Message):
     CONTRIBUTION_COUNT_FIELD_NUMBER: _builtins.int
     EXPLAINED_COUNT_FIELD_NUMBER: _builtins.int
     RANKER_FIELD_NUMBER: _builtins.int
+    RESULT_COUNT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Tenant whose bundle answers. Empty means "default"."""
     bundle_version: _builtins.str
@@ -133,6 +134,8 @@ class RankCandidatesRequest(_message.Message):
     """
     ranker: _builtins.str
     """Ranker of the bundle, for example "forest". Empty means the bundle's default; FAILED_PRECONDITION when the bundle has no such ranker."""
+    result_count: _builtins.int
+    """Best candidates to return. Zero means all; above 2,000 is coerced to 2,000; negative is INVALID_ARGUMENT."""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_candidate_pb2.HistoryItem]:
         """The user's events, oldest first. At most 1,000; more is INVALID_ARGUMENT."""
@@ -151,10 +154,11 @@ class RankCandidatesRequest(_message.Message):
         contribution_count: _builtins.int = ...,
         explained_count: _builtins.int = ...,
         ranker: _builtins.str = ...,
+        result_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "explained_count", b"explained_count", "history", b"history", "item_ids", b"item_ids", "ranker", b"ranker", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "contribution_count", b"contribution_count", "explained_count", b"explained_count", "history", b"history", "item_ids", b"item_ids", "ranker", b"ranker", "result_count", b"result_count", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
