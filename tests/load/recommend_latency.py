@@ -16,17 +16,14 @@ import numpy
 from marquee_client import MarqueeClient
 from services.cli.local_mesh import LocalMesh
 from services.cli.movielens import MovieLens, fetch_movielens
-from tests.quality.recommendation.mesh_run import train
+from tests.quality.recommendation.mesh_run import fill, train
 
 _WARM_UP_CALLS = 200
 
 
 def prepare(mesh: LocalMesh, client: MarqueeClient, data: MovieLens) -> None:
     """Write everything and train."""
-    for start in range(0, len(data.items), 500):
-        client.upsert_items(data.items[start : start + 500], timeout=120)
-    for start in range(0, len(data.events), 1_000):
-        client.write_events(data.events[start : start + 1_000])
+    fill(client, data.items, data.events)
     train(mesh)
 
 

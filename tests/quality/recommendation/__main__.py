@@ -11,6 +11,7 @@ from typing import NamedTuple
 from services.cli.movielens import MovieLens, fetch_movielens
 from services.cli.movielens_small import fetch_movielens_small
 from tests.quality.recommendation.mesh_run import SeedFigures, run_seed
+from tests.quality.recommendation.protocols import check_protocols
 
 
 class DataSet(NamedTuple):
@@ -33,9 +34,15 @@ def main() -> None:
     """Measure each tie seed and print the tables; exits with status 1 below the floors."""
     parser = argparse.ArgumentParser(prog="python -m tests.quality.recommendation", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="tie seeds; the figures are their mean")
-    parser.add_argument("--data", choices=DATA_SETS, nargs="+", default=list(DATA_SETS), help="both unless named")
+    parser.add_argument("--data", choices=DATA_SETS, nargs="*", default=list(DATA_SETS), help="both unless named")
+    parser.add_argument(
+        "--protocols", action=argparse.BooleanOptionalAction, default=True, help="also the offline protocols, on 100k"
+    )
+    parser.add_argument("--with", dest="more", action="append", default=[], help="also fit this in the protocols")
     arguments = parser.parse_args()
     missed = [name for name in arguments.data if not _report(name, arguments.seeds)]
+    if arguments.protocols:
+        missed += check_protocols(fetch_movielens(), arguments.more, lambda step: print(step, flush=True))
     if missed:
         sys.exit(f"below the floors: {', '.join(missed)}")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+from marquee.entertainment.v1.catalog_service_pb2 import Item
+from marquee.entertainment.v1.event_service_pb2 import Event
 from marquee_client import MarqueeClient
 from services.cli.local_mesh import LocalMesh
 from services.cli.movielens import MovieLens
@@ -41,10 +43,7 @@ def run_seed(data: MovieLens, seed: int, say: Callable[[str], None], diversities
         mesh.wait_ready()
         with MarqueeClient(mesh.addresses["orchestrator"]) as client:
             say("writing the catalogue and the events")
-            for items in _batches(data.items, _ITEMS_PER_CALL):
-                client.upsert_items(items, timeout=120)
-            for events in _batches(parts.stored, _EVENTS_PER_CALL):
-                client.write_events(events)
+            fill(client, data.items, parts.stored)
             say("training a bundle")
             train(mesh)
             say(f"asking for {len(parts.held_out)} users")
@@ -53,6 +52,14 @@ def run_seed(data: MovieLens, seed: int, say: Callable[[str], None], diversities
                 return measure(client, data.items, parts.held_out, diversity)
 
             return SeedFigures(seed, ask(0.0), ask(None), {value: ask(value) for value in diversities})
+
+
+def fill(client: MarqueeClient, items: Sequence[Item], events: Sequence[Event]) -> None:
+    """Write a catalogue and events."""
+    for some_items in _batches(items, _ITEMS_PER_CALL):
+        client.upsert_items(some_items, timeout=120)
+    for some_events in _batches(events, _EVENTS_PER_CALL):
+        client.write_events(some_events)
 
 
 def train(mesh: LocalMesh) -> None:

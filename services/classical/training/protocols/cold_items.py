@@ -8,7 +8,7 @@ from services.classical.training.content import fit_content, tag_vectors
 from services.classical.training.dataset import Floats, Integers, Interactions
 from services.classical.training.histories import Positions
 from services.classical.training.options import FitOptions
-from services.classical.training.protocols.next_event import Content, Tags
+from services.classical.training.protocols.fits import Content, Tags
 from services.classical.training.protocols.outcome import STACK, Outcome
 
 METRICS = ("AUC", "NDCG@10")
@@ -20,8 +20,9 @@ _DEPTH = 10
 def cold_items(data: Interactions, content: Content, tags: Tags, options: FitOptions, seed: int = 1) -> Outcome:
     """Takes a tenth of the items out of everything; ranks them among themselves by content for those who had some.
 
-    The whole is the sum of the content scorers, each standardised over the cold items. It is held against chance and
-    against the share of tags in common with the history (Jaccard, mean over the history).
+    The whole is what the orchestrator's source of new items does: the sum of the cosines of texts and pictures;
+    without those, tags alone. It is held against chance and against the share of tags in common with the history
+    (Jaccard, mean over the history).
 
     Raises:
         ValueError: No item has content.
@@ -39,7 +40,7 @@ def cold_items(data: Interactions, content: Content, tags: Tags, options: FitOpt
     warm = _only(data, kept)
     positions = Positions(warm.offsets[:-1], warm.offsets[1:])
     scores = {name: scorer.score(warm, positions)[:, cold] for name, scorer in scorers.items()}
-    scores[STACK] = np.sum([_standardised(values) for values in scores.values()], axis=0)
+    scores[STACK] = np.sum([scores[name] for name in content if name in scores] or list(scores.values()), axis=0)
     scores[RANDOM] = random.random((data.user_count, int(cold.sum()))).astype(np.float32)
     if tags:
         scores[OVERLAP] = _overlap(warm, tags, cold)
@@ -66,11 +67,6 @@ def _only(data: Interactions, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) 
         data.times[kept],
         data.sequences[kept],
     )
-
-
-def _standardised(scores: Floats) -> Floats:
-    deviation = scores.std(axis=1, keepdims=True)
-    return np.asarray((scores - scores.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-6), np.float32)
 
 
 def _overlap(warm: Interactions, tags: list[list[str]], cold: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:

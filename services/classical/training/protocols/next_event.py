@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from services.classical.training.bundle import fit_bundle
-from services.classical.training.content import ContentVectors
 from services.classical.training.dataset import Interactions
 from services.classical.training.evaluation import Ranks, gains
 from services.classical.training.histories import Positions
-from services.classical.training.offline_recommender import OfflineRecommender, target_ranks
+from services.classical.training.offline_recommender import target_ranks
 from services.classical.training.options import FitOptions
+from services.classical.training.protocols.fits import Content, Tags, fit_once
 from services.classical.training.protocols.outcome import STACK, Outcome, validation_figures
 from services.classical.training.rankers import RANKERS
 
 METRICS = ("HR@10", "NDCG@10")
-Content = Mapping[str, ContentVectors]
-Tags = list[list[str]] | None
 
 
 def leave_one_out(
@@ -35,19 +32,11 @@ def leave_one_out(
     for seed in seeds:
         shuffled = data.with_shuffled_ties(seed)
         known = shuffled.without_newest(np.where(shuffled.lengths < 2, shuffled.lengths, 0))
-        manifest = fit_bundle(
-            known.without_newest(1),
-            root,
-            tenant="loo",
-            version=f"s{seed}",
-            content=content,
-            item_tags=tags,
-            options=options,
-        )
-        manifests.append(manifest)
+        fitted = fit_once(root, known.without_newest(1), content, tags, options)
+        manifests.append(fitted.manifest)
         with_events = known.lengths > 0
         positions = Positions(known.offsets[:-1][with_events], known.offsets[1:][with_events] - 1)
-        runs.append(target_ranks(OfflineRecommender(root / "loo" / f"s{seed}"), known, _unseen(known, positions)))
+        runs.append(target_ranks(fitted.recommender, known, _unseen(known, positions)))
     return _outcome("leave-one-out", runs, manifests)
 
 
@@ -63,20 +52,11 @@ def global_time(
     before = data.times < cut
     counts = np.add.reduceat(np.append(before, False).astype(np.int64), data.offsets[:-1])
     counts[data.lengths == 0] = 0
-    manifest = fit_bundle(
-        data.without_newest(data.lengths - counts),
-        root,
-        tenant="time",
-        version="1",
-        content=content,
-        item_tags=tags,
-        options=options,
-    )
+    fitted = fit_once(root, data.without_newest(data.lengths - counts), content, tags, options)
     starts, ends = data.offsets[:-1], data.offsets[:-1] + counts
     usable = (counts > 0) & (counts < data.lengths)
     positions = _unseen(data, Positions(starts[usable], ends[usable]))
-    runs = [target_ranks(OfflineRecommender(root / "time" / "1"), data, positions)]
-    return _outcome("global time", runs, [manifest])
+    return _outcome("global time", [target_ranks(fitted.recommender, data, positions)], [fitted.manifest])
 
 
 def _unseen(data: Interactions, positions: Positions) -> Positions:

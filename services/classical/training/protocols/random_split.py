@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from services.classical.training.bundle import fit_bundle
 from services.classical.training.dataset import Floats, Integers, Interactions
-from services.classical.training.offline_recommender import OfflineRecommender
 from services.classical.training.options import FitOptions
-from services.classical.training.protocols.next_event import Content, Tags
+from services.classical.training.protocols.fits import Content, Tags, fit_once
 from services.classical.training.protocols.outcome import STACK, Outcome, Values, validation_figures
 from services.classical.training.rankers import RANKERS
 
@@ -49,10 +47,8 @@ def random_split(
     mixed = replace(data, items=data.items[order], weights=data.weights[order], times=np.zeros(data.event_count))
     held = np.floor(mixed.lengths * _HELD_OUT).astype(np.int64)
     known = mixed.without_newest(held)
-    manifest = fit_bundle(
-        known, root, tenant="random", version="1", content=content, item_tags=tags, options=without_recency(options)
-    )
-    recommender = OfflineRecommender(root / "random" / "1", _CANDIDATES)
+    fitted = fit_once(root, known, content, tags, without_recency(options), _CANDIDATES)
+    recommender = fitted.recommender
     collected: dict[str, list[tuple[float, float]]] = {}
     for user in np.flatnonzero(held > 0):
         stop, end = mixed.offsets[user + 1] - held[user], mixed.offsets[user + 1]
@@ -69,7 +65,7 @@ def random_split(
             if name == recommender.default_ranker:
                 collected.setdefault(STACK, []).append(_measure(best, relevant))
     values: dict[str, Values] = {name: np.array(pairs).T for name, pairs in collected.items()}
-    return Outcome("random 80/20", METRICS, values, frozenset(RANKERS), validation_figures([manifest]))
+    return Outcome("random 80/20", METRICS, values, frozenset(RANKERS), validation_figures([fitted.manifest]))
 
 
 def _top(scores: Floats, seen: Integers) -> Integers:
