@@ -1,7 +1,7 @@
 """The offline protocols on MovieLens-100K with their floors: `make quality` runs them after the lists of the API.
 
-Texts and tags come from a mesh with the catalogue in it. Fits are kept in the data folder by what they depend on, so that
-a second run measures only.
+Texts and tags come from a mesh with the catalogue in it. Fits are kept in the data folder by what they depend on, so
+that a second run measures only.
 """
 
 from __future__ import annotations
@@ -49,13 +49,10 @@ def print_outcome(outcome: Outcome) -> None:
     print("|---|" + "---|" * len(outcome.metrics))
     for name in outcome.values:
         figures = [outcome.figure(name, number) for number in range(len(outcome.metrics))]
-        print(
-            f"| {name} | " + " | ".join(f"{one.mean:.4f} ({one.low:.4f} to {one.high:.4f})" for one in figures) + " |"
-        )
-    for what, system in (
-        ("chosen on validation", outcome.chosen_single()),
-        ("best in hindsight", outcome.best_single()),
-    ):
+        cells = [f"{one.mean:.4f} ({one.low:.4f} to {one.high:.4f})" for one in figures]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    rivals = (("chosen on validation", outcome.chosen_single()), ("best in hindsight", outcome.best_single()))
+    for what, system in rivals:
         if system:
             gain = outcome.gain(system)
             print(f"\n{STACK} against {system}, {what}: {gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})")
