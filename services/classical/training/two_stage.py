@@ -61,7 +61,8 @@ def fit_two_stages(
     held_out = np.minimum(options.ranker.held_out, interactions.lengths // 2)
     report = _SharedProgress(progress)
     side_by_side = 2 if interactions.item_count <= LARGEST_SIDE_BY_SIDE else 1
-    with threadpool_limits(1), ThreadPoolExecutor(side_by_side) as pool:
+    # Threads of OpenMP are limited for each thread that asks for them.
+    with threadpool_limits(1), ThreadPoolExecutor(side_by_side, initializer=threadpool_limits, initargs=(1,)) as pool:
         fits = [
             pool.submit(fit_first_stage, events, content, options, report.part(number))
             for number, events in enumerate([interactions.without_newest(held_out), interactions])
