@@ -38,12 +38,14 @@ class ItemIndex:
         """
         bits = numpy.packbits(allowed, bitorder="little")
         selector = faiss.IDSelectorBitmap(bits)
-        wanted = min(count, int(numpy.count_nonzero(allowed)))
-        for probes in (self._index.nprobe, self._index.nlist):
+        passing = int(numpy.count_nonzero(allowed))
+        wanted = min(count, passing)
+        # The best of a tenth of the items lie ten times as deep among all items as the best of all.
+        widened = -(-self._index.nprobe * self.item_count // max(1, passing))
+        for probes in (min(widened, self._index.nlist), self._index.nlist):
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
             _, found = self._index.search(vector[None], count, params=parameters)
             rows: Rows = found[0][found[0] >= 0].astype(numpy.int64)
-            # The clusters nearest to the user may hold little that the filter lets through.
             if len(rows) >= wanted:
                 break
         return rows

@@ -4,9 +4,9 @@ import numpy
 import pytest
 
 from services.classical.training.dataset import Interactions
+from services.classical.training.graphs import indexed_scorer_graph
 from services.classical.training.histories import whole_histories
 from services.classical.training.item_index import write_item_index
-from services.classical.training.large_graphs import indexed_scorer_graph
 from services.classical.training.scorers import FactoredScorer
 from services.runtime.bundles.indexed_scorer import EXACT_ROWS, IndexedScorer
 from services.runtime.bundles.item_index import ItemIndex
