@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 _PAGE_SIZE = 2_000
 _MOST_CHANGES = 5_000
 _PAUSES_FOR_READING = 200.0
+_MOST_INTERVALS = 60.0
+"""A store that was slow once must not leave popularity old for hours."""
 _logger = get_logger(__name__)
 
 
@@ -35,8 +37,8 @@ class CatalogSnapshots:
 
     Args:
         store: where the catalogue is.
-        statistics_interval_seconds: how old popularity may get before it is read again, in the background; older
-            where reading takes so long that it would take more than a two-hundredth of the time.
+        statistics_interval_seconds: how old popularity may get before it is read again, in the background; where
+            reading would take more than a two-hundredth of the time, up to sixty times as old.
         maximum_tenants: snapshots kept; the one that was used least recently goes first.
         clock: monotonic seconds.
     """
@@ -77,10 +79,14 @@ class CatalogSnapshots:
         assert held is not None
         if tenant in self._held:
             self._held.move_to_end(tenant)
-        interval = max(self._statistics_interval_seconds, _PAUSES_FOR_READING * held.statistics_seconds)
-        if self._clock() - held.statistics_time > interval and tenant not in self._refreshes:
+        if self._clock() - held.statistics_time > self._interval(held) and tenant not in self._refreshes:
             self._start(self._refreshes, tenant, self._refresh(tenant))
         return held.snapshot
+
+    def _interval(self, held: _Held) -> float:
+        """Seconds until popularity is read again."""
+        shortest = self._statistics_interval_seconds
+        return min(max(shortest, _PAUSES_FOR_READING * held.statistics_seconds), _MOST_INTERVALS * shortest)
 
     def current(self, tenant: str) -> CatalogSnapshot | None:
         """Return the snapshot at hand, however old, without waiting; None when there is none."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.store import Store
+from services.orchestrator.store.records import ItemStatistics
 from services.runtime.errors import ServiceError
 from tests.unit.services.orchestrator.builders import event, eventually, item, vector
 
@@ -84,6 +87,39 @@ async def test_popularity_is_refreshed_in_the_background(store: Store) -> None:
         return bool((await snapshots.get(TENANT, 1)).event_counts[0] == 1)
 
     await eventually(refreshed)
+
+
+@pytest.mark.parametrize(("reading", "interval"), [(0.0, 5.0), (0.1, 20.0), (30.0, 300.0)])
+async def test_slow_reading_makes_pauses_longer_but_never_endless(
+    store: Store, reading: float, interval: float
+) -> None:
+    clock = Clock()
+    slow = SlowStatistics(store, clock, reading)
+    snapshots = CatalogSnapshots(cast("Store", slow), statistics_interval_seconds=5, clock=clock)
+    begin = clock.seconds
+    await snapshots.get(TENANT, 0)
+    for seconds, reads in ((interval - 0.5, 1), (interval + 0.5, 2)):
+        clock.seconds = begin + seconds
+        await snapshots.get(TENANT, 0)
+        await asyncio.sleep(0.05)
+        assert slow.reads == reads
+    await snapshots.close()
+
+
+class SlowStatistics:
+    """A store whose statistics take a while."""
+
+    def __init__(self, store: Store, clock: Clock, seconds: float) -> None:
+        self._store, self._clock, self._reading = store, clock, seconds
+        self.reads = 0
+
+    async def item_statistics(self, tenant: str) -> Sequence[ItemStatistics]:
+        self.reads += 1
+        self._clock.seconds += self._reading
+        return await self._store.item_statistics(tenant)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
 
 
 async def test_the_tenant_least_recently_used_goes_first(store: Store) -> None:
