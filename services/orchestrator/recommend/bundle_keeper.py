@@ -165,5 +165,13 @@ class BundleKeeper:
         self._known[tenant, version] = ServingBundle(
             version, tuple(bundle.item_ids), bundle.event_watermark, scorers, rankers
         )
-        if self._snapshots is not None:
+        await self._warm(tenant)
+
+    async def _warm(self, tenant: str) -> None:
+        """Read the catalogue; who cannot now does so with the first list."""
+        if self._snapshots is None:
+            return
+        try:
             await self._snapshots.get(tenant, (await self._store.catalog_state(tenant)).sequence)
+        except ServiceError as error:
+            _logger.warning("the catalogue is not read ahead", tenant=tenant, reason=error.reason)

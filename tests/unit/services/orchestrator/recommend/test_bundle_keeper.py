@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.mesh import FAMILIES, MeshError
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.store import Store
@@ -63,6 +64,26 @@ async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
             if found if isinstance(found, bool) else await found:
                 return
             await asyncio.sleep(0.02)
+
+
+async def test_the_catalogue_is_read_before_the_first_list(store: Store, services: ModelServices) -> None:
+    await services.start()
+    snapshots = CatalogSnapshots(store)
+    keeper = BundleKeeper(store, services.mesh, 1, PATIENCE, snapshots)
+    assert snapshots.current(TENANT) is None
+    await keeper.load_everywhere(TENANT, "v1")
+    assert snapshots.current(TENANT) is not None
+    await snapshots.close()
+
+
+async def test_a_catalogue_that_cannot_be_read_does_not_keep_a_bundle_from_serving(
+    store: Store, services: ModelServices
+) -> None:
+    await services.start()
+    await store.close()
+    keeper = BundleKeeper(store, services.mesh, 1, PATIENCE, CatalogSnapshots(store))
+    assert all(outcome.error is None for outcome in await keeper.load_everywhere(TENANT, "v1"))
+    assert keeper.serving(TENANT, "v1") is not None
 
 
 async def test_every_service_loads_it_and_its_vocabulary_is_known(
