@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from services.classical.training.options import FitOptions
 Content = Mapping[str, ContentVectors]
 Tags = list[list[str]] | None
 _TENANT = "fits"
+_LIBRARIES = ("faiss-cpu", "implicit", "numpy", "onnxruntime", "scikit-learn", "scipy")
 _FAMILY = Path(__file__).resolve().parents[2]
 
 
@@ -45,11 +47,11 @@ def fit_once(
         options: Of the fit.
         candidates: Best items of each scorer that the ranker orders.
     """
-    version = fit_key(events, content, tags, options)
-    folder = root / _TENANT / version
+    key = fit_key(events, content, tags, options)
+    folder = root / _TENANT / key
     if not (folder / "manifest.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)
-        fit_bundle(events, root, tenant=_TENANT, version=version, content=content, item_tags=tags, options=options)
+        fit_bundle(events, root, tenant=_TENANT, version=key, content=content, item_tags=tags, options=options)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return Fitted(OfflineRecommender(folder, candidates), manifest)
 
@@ -74,10 +76,14 @@ def _plain(value: object) -> object:
 
 @cache
 def _code() -> str:
-    """A hash of the modules that fit, of this family and of the extra sources' one."""
-    folders: Sequence[Path] = (_FAMILY / "training", _FAMILY.parent / "text" / "training" / "next_item")
-    digest = hashlib.sha256()
-    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
+    """A hash of the modules that fit and write graphs, of this family and of the extra sources' one, and of what they
+    call.
+    """
+    services = _FAMILY.parent
+    folders = (_FAMILY / "training", services / "runtime" / "training", services / "text" / "training" / "next_item")
+    files = [_FAMILY / "features.py", *sorted(file for folder in folders for file in folder.rglob("*.py"))]
+    digest = hashlib.sha256(str([(name, version(name)) for name in _LIBRARIES]).encode())
+    for file in files:
         if "protocols" not in file.parts:
             digest.update(file.read_bytes())
     return digest.hexdigest()
