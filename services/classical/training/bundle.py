@@ -18,10 +18,9 @@ from services.classical.training.card import write_card
 from services.classical.training.content import ContentVectors, fit_content, tag_vectors
 from services.classical.training.dataset import Interactions, check_catalogue
 from services.classical.training.first_stage import FirstStage
-from services.classical.training.graphs import scorer_graph
+from services.classical.training.graphs import indexed_scorer_graph, scorer_graph
 from services.classical.training.histories import next_item_positions
 from services.classical.training.item_index import CHECKED, IndexFacts, write_item_index
-from services.classical.training.large_graphs import indexed_scorer_graph
 from services.classical.training.options import FitOptions
 from services.classical.training.parity import check_ranker, check_scorer, sample_histories
 from services.classical.training.rankers import Ranker

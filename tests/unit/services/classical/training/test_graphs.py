@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.classical.training.graphs import ranker_graph, scorer_graph
-from services.classical.training.large_graphs import indexed_scorer_graph
+from services.classical.training.graphs import indexed_scorer_graph, ranker_graph, scorer_graph
 from services.classical.training.parity import open_session
 from services.classical.training.scorers import DenseScorer, FactoredScorer, SparseScorer
 
