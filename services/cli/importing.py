@@ -67,7 +67,7 @@ def movielens(
     """Import MovieLens-100K: 1,682 films and 100,000 ratings of 943 people. Fetched on first use (2 MB)."""
     with connected(target) as client:
         client.serving_bundle()  # nobody there? Then say so before anything is downloaded.
-        import_movielens(client, SMALL if small else LARGE)
+        import_movielens(client, MOVIELENS_LATEST_SMALL if small else MOVIELENS_100K)
     output.print("Next: [bold]marquee train[/]")
 
 
@@ -94,11 +94,13 @@ def events(file: File, target: TargetOption = None) -> None:
     _finish(refused)
 
 
-LARGE = ("MovieLens-100K", fetch_movielens, LICENCE_NOTE)
-SMALL = ("MovieLens-latest-small", fetch_movielens_small, SMALL_LICENCE_NOTE)
+MOVIELENS_100K = ("MovieLens-100K", fetch_movielens, LICENCE_NOTE)
+MOVIELENS_LATEST_SMALL = ("MovieLens-latest-small", fetch_movielens_small, SMALL_LICENCE_NOTE)
 
 
-def import_movielens(client: MarqueeClient, source: tuple[str, Callable[[], MovieLens], str] = LARGE) -> MovieLens:
+def import_movielens(
+    client: MarqueeClient, source: tuple[str, Callable[[], MovieLens], str] = MOVIELENS_100K
+) -> MovieLens:
     """Fetch a data set and write it through `client`, with progress; returns what was imported."""
     name, fetch, licence = source
     output.print(f"[dim]{licence}[/]")

