@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
 
 from services.orchestrator.recommend.options import DEFAULT_DIVERSITY
 from services.orchestrator.recommend.ranking import ScoredItem, by_sources
-from services.orchestrator.recommend.reranking import place_fresh, rerank
+from services.orchestrator.recommend.reranking import place_fresh, pool_size, rerank, rerank_slate
+from services.orchestrator.recommend.slates import slate_size
 from services.orchestrator.recommend.sources.fresh import FreshItem
 from services.orchestrator.recommend.sources.popularity import POPULARITY
 from services.orchestrator.recommend.sources.source import Candidates
@@ -34,6 +36,29 @@ FILMS = snapshot_of(
     record("tail", tags=("Comedy", "Crime"), text_vector=vector(0, 1)),
 )
 RANKED = ranked(film=1.0, sequel=0.9, other=0.8, tail=0.0)
+
+
+@pytest.mark.parametrize("diversity", [0.0, DEFAULT_DIVERSITY, 0.5])
+@pytest.mark.parametrize("page_size", [1, 10, 30])
+@pytest.mark.parametrize("novelty", [0.0, 0.4])
+def test_candidates_beyond_what_a_list_can_reach_change_nothing(
+    diversity: float, page_size: int, novelty: float
+) -> None:
+    angles = [0.7 * number for number in range(700)]
+    items = [
+        record(f"f{number:03}", tags=(f"t{number % 9}",), text_vector=vector(math.cos(angle), math.sin(angle)))
+        for number, angle in enumerate(angles)
+    ]
+    snapshot = snapshot_of(*items)
+    everything = [ScoredItem(f"f{number:03}", 1 - number / 700) for number in range(700)]
+    reached = everything[: slate_size(page_size) + pool_size(page_size)]
+    allowed = mask_without(snapshot)
+    slates = [
+        ids(rerank_slate(candidates, [], snapshot, allowed, diversity, page_size, novelty))
+        for candidates in (everything, reached)
+    ]
+    assert slates[0] == slates[1]
+    assert len(slates[0]) == slate_size(page_size)
 
 
 class TestRerank:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -16,6 +17,7 @@ from marquee.entertainment.v1.event_service_pb2_grpc import (
     EventServiceStub,
     add_EventServiceServicer_to_server,
 )
+from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub, add_UserServiceServicer_to_server
 from services.orchestrator.events.event_checks import EventChecks
 from services.orchestrator.recommend.slate_tokens import TokenSigner
@@ -25,12 +27,16 @@ from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.store import Store
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ServiceSettings
+from tests.support.bundles import write_bundle
 from tests.support.servers import running
 from tests.unit.services.orchestrator.builders import StandInModels
+from tests.unit.services.orchestrator.recommend.model_services import ModelServices
+from tests.unit.services.orchestrator.recommend.orchestrator import Orchestrator, fill_catalogue
 
 if TYPE_CHECKING:  # only the stubs know the asyncio form
     from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
     from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceAsyncStub
+    from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
     from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 NOW_SECONDS = 1_700_000_000
@@ -77,3 +83,18 @@ def events(channel: grpc.aio.Channel) -> EventServiceAsyncStub:
 def users(channel: grpc.aio.Channel) -> UserServiceAsyncStub:
     stub: UserServiceAsyncStub = UserServiceStub(channel)
     return stub
+
+
+@pytest.fixture
+async def recommendation(store: Store, tmp_path: Path) -> AsyncIterator[RecommendationServiceAsyncStub]:
+    """The service with only the classical service behind it, on bundle v1."""
+    services = ModelServices(tmp_path)
+    write_bundle(services.bundles, "v1")
+    await services.start("classical")
+    orchestrator = Orchestrator(store, services.mesh)
+    await fill_catalogue(store)
+    await orchestrator.serve("v1")
+    async with running(orchestrator.definition(), orchestrator.settings) as server:
+        stub: RecommendationServiceAsyncStub = RecommendationServiceStub(server.channel)
+        yield stub
+    await services.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,33 +10,18 @@ import pytest
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
 from marquee.entertainment.v1.preference_pb2 import CategoryCap, Taste
-from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from services.orchestrator.store import Store
-from tests.support.bundles import write_bundle
 from tests.support.clients import outcome_of
-from tests.support.servers import running
 from tests.unit.services.orchestrator.builders import event
-from tests.unit.services.orchestrator.recommend.model_services import ModelServices
-from tests.unit.services.orchestrator.recommend.orchestrator import TENANT, Orchestrator, fill_catalogue, like
+from tests.unit.services.orchestrator.recommend.orchestrator import TENANT, like
 
 if TYPE_CHECKING:  # only the stubs know the asyncio form
     from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
 
 
-@pytest.fixture
-async def recommendation(store: Store, tmp_path: Path) -> AsyncIterator[RecommendationServiceAsyncStub]:
-    """The service with the classical service behind it, on bundle v1; Ann likes item 7."""
-    services = ModelServices(tmp_path)
-    write_bundle(services.bundles, "v1")
-    await services.start("classical")
-    orchestrator = Orchestrator(store, services.mesh)
-    await fill_catalogue(store)
-    await orchestrator.serve("v1")
+@pytest.fixture(autouse=True)
+async def ann_likes_item_7(store: Store, recommendation: RecommendationServiceAsyncStub) -> None:
     await like(store, "ann", "item-7")
-    async with running(orchestrator.definition(), orchestrator.settings) as server:
-        stub: RecommendationServiceAsyncStub = RecommendationServiceStub(server.channel)
-        yield stub
-    await services.close()
 
 
 @pytest.mark.parametrize(
