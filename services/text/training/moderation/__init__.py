@@ -1,0 +1,1 @@
+"""What moderation is fitted to and measured with."""

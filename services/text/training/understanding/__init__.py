@@ -1,0 +1,1 @@
+"""One Transformer trunk with heads for sentiment, emotion and toxicity: data, fitting, export, measurement."""
