@@ -7,6 +7,7 @@ import grpc
 from marquee.classical.v1 import classical_service_pb2 as pb
 from marquee.classical.v1 import classical_service_pb2_grpc
 from services.classical.pipelines.behaviour import BehaviourPipeline
+from services.classical.pipelines.toxicity import ToxicityPipeline
 from services.classical.servicer import ClassicalServicer
 from services.classical.settings import ClassicalSettings
 from services.runtime.model_service import ModelService
@@ -14,7 +15,7 @@ from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
 
 TASKS = ("return", "engagement", "value", "next-session", "segment")
-PIPELINES = {f"behaviour-{task}": BehaviourPipeline for task in TASKS}
+PIPELINES = {**{f"behaviour-{task}": BehaviourPipeline for task in TASKS}, "text-toxicity": ToxicityPipeline}
 CONTRACT = "marquee.classical.v1.ClassicalService"
 
 
@@ -30,6 +31,7 @@ def build(settings: ClassicalSettings) -> ServiceDefinition:
             pb.BEHAVIOUR_TASK_NEXT_SESSION: settings.next_session_model,
             pb.BEHAVIOUR_TASK_SEGMENT: settings.segment_model,
         },
+        settings.toxicity_model,
     )
 
     def attach(server: grpc.aio.Server) -> None:

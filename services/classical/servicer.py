@@ -11,23 +11,26 @@ from marquee.classical.v1 import classical_service_pb2_grpc
 from marquee.common.v1 import report_pb2
 from services.classical.pipelines.behaviour import BehaviourPipeline, read_query
 from services.classical.pipelines.ranking import RankingPipeline
+from services.classical.pipelines.toxicity import ToxicityPipeline, check_texts
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.errors import NotFound
 from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
+from services.runtime.response_cache import texts_key
 from services.runtime.validation import Violations
 
 
 class ClassicalServicer(classical_service_pb2_grpc.ClassicalServiceServicer):
     """Answers with the bundles of one classical service."""
 
-    def __init__(self, service: ModelService, default_models: Mapping[int, str]) -> None:
+    def __init__(self, service: ModelService, default_models: Mapping[int, str], toxicity_model: str) -> None:
         self._service = service
         self._ranking = RankingPipeline(service.bundles)
         self._behaviour = {
             task: RequestedModels(service.models, BehaviourPipeline, name) for task, name in default_models.items()
         }
+        self._toxicity = RequestedModels(service.models, ToxicityPipeline, toxicity_model)
 
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: CallContext
@@ -69,6 +72,17 @@ class ClassicalServicer(classical_service_pb2_grpc.ClassicalServiceServicer):
         if request.task == pb.BEHAVIOUR_TASK_NEXT_SESSION:
             values *= numpy.float32(horizon)
         return pb.PredictBehaviourResponse(values=values.tolist(), report=report)
+
+    async def ScoreToxicity(self, request: pb.ScoreToxicityRequest, context: CallContext) -> pb.ScoreToxicityResponse:
+        """Say how offensive texts are, and which words make them so."""
+        check = Violations()
+        check_texts(check, request.texts)
+        check.raise_if_any()
+        serving, pipeline = await self._toxicity.get(request.model)
+        results, timings = await self._service.plane.infer(
+            pipeline, request.texts, model=serving.identity, cache_key=lambda: texts_key(request.texts)
+        )
+        return pb.ScoreToxicityResponse(results=results, report=model_report(serving, timings))
 
 
 def _check_task(request: pb.PredictBehaviourRequest, task: str) -> None:

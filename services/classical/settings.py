@@ -28,3 +28,4 @@ class ClassicalSettings(ModelServiceSettings):
         default="next-session-forest", description="Model that predicts the time until the next session."
     )
     segment_model: str = Field(default="segments", description="Model that groups users.")
+    toxicity_model: str = Field(default="toxicity-svm", description="Model that answers ScoreToxicity.")

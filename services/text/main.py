@@ -17,7 +17,7 @@ CONTRACT = "marquee.text.v1.TextService"
 def build(settings: TextSettings) -> ServiceDefinition:
     """Put the service together; nothing is loaded yet."""
     service = ModelService("text", settings, pipelines=PIPELINES, default_model=settings.default_model)
-    servicer = TextServicer(service, settings.default_model)
+    servicer = TextServicer(service, settings.default_model, settings.default_understanding_model)
 
     def attach(server: grpc.aio.Server) -> None:
         text_service_pb2_grpc.add_TextServiceServicer_to_server(servicer, server)

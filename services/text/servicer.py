@@ -12,17 +12,24 @@ from services.runtime.request_context import CallContext
 from services.runtime.response_cache import texts_key
 from services.runtime.validation import Violations
 from services.text.pipelines.label_scores import check_labels, classify
-from services.text.pipelines.text_vectors import TextVectorPipeline, check_texts
+from services.text.pipelines.text_vectors import TextVectorPipeline
+from services.text.pipelines.token_batches import check_texts
+from services.text.pipelines.understanding import UnderstandingPipeline, keep_tasks
 
-PIPELINES = {"sentence-vectors": TextVectorPipeline, "word-vectors": TextVectorPipeline}
+PIPELINES = {
+    "sentence-vectors": TextVectorPipeline,
+    "word-vectors": TextVectorPipeline,
+    "text-understanding": UnderstandingPipeline,
+}
 
 
 class TextServicer(text_service_pb2_grpc.TextServiceServicer):
     """Answers with the models of one text service."""
 
-    def __init__(self, service: ModelService, default_model: str) -> None:
+    def __init__(self, service: ModelService, default_model: str, default_understanding_model: str) -> None:
         self._service = service
         self._vectors = RequestedModels(service.models, TextVectorPipeline, default_model)
+        self._understanding = RequestedModels(service.models, UnderstandingPipeline, default_understanding_model)
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: CallContext) -> pb.EmbedTextResponse:
         """Return one vector of length one for each text."""
@@ -54,6 +61,33 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
         )
         return pb.ClassifyTextResponse(
             results=classify(found.vectors, request.labels, top_count), report=model_report(serving, timings)
+        )
+
+    async def UnderstandText(
+        self, request: pb.UnderstandTextRequest, context: CallContext
+    ) -> pb.UnderstandTextResponse:
+        """Say what texts feel like and whether they harm."""
+        check = Violations()
+        check_texts(check, request.texts)
+        for index, task in enumerate(request.tasks):
+            if task not in pb.UnderstandingTask.values() or task == pb.UNDERSTANDING_TASK_UNSPECIFIED:
+                check.add(f"tasks[{index}]", f"is {task}; name a task, for example UNDERSTANDING_TASK_SENTIMENT")
+        check.raise_if_any()
+        serving, pipeline = await self._understanding.get(request.model)
+        tasks = frozenset(request.tasks) or pipeline.tasks
+        for index, task in enumerate(request.tasks):
+            if task not in pipeline.tasks:
+                name = pb.UnderstandingTask.Name(task)
+                check.add(f"tasks[{index}]", f"{serving.identity.name} does not do {name}; leave the model empty")
+        check.raise_if_any()
+        found, timings = await self._service.plane.infer(
+            pipeline, request.texts, model=serving.identity, cache_key=lambda: texts_key(request.texts)
+        )
+        return pb.UnderstandTextResponse(
+            results=[keep_tasks(result, tasks) for result in found.results],
+            token_count=found.token_count,
+            truncated_count=found.truncated_count,
+            report=model_report(serving, timings),
         )
 
     async def GenerateCandidates(

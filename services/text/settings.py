@@ -23,3 +23,7 @@ class TextSettings(ModelServiceSettings):
     default_model: str = Field(
         default="minilm-sentence-vectors", description="Model that answers calls whose model field is empty."
     )
+    default_understanding_model: str = Field(
+        default="minilm-understanding",
+        description="Model that answers UnderstandText calls whose model field is empty.",
+    )

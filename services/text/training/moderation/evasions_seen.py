@@ -63,7 +63,9 @@ def mathematical_letters(word: str, generator: random.Random) -> str:
     """Bold, italic or script letters of the mathematical block, as name decorators make them."""
     start = generator.choice((0x1D400, 0x1D468, 0x1D5D4, 0x1D63C, 0x1D670))
     return "".join(
-        chr(start + (ord(letter) - 65 if letter.isupper() else ord(letter) - 97 + 26)) if letter.isascii() and letter.isalpha() else letter
+        chr(start + (ord(letter) - 65 if letter.isupper() else ord(letter) - 97 + 26))
+        if letter.isascii() and letter.isalpha()
+        else letter
         for letter in word
     )
 

@@ -7,30 +7,19 @@ No human-labelled set of toxicity categories is carried by a package, so the cat
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from services.runtime.sources import fetch_package_file
+from services.runtime.training.comment_svm import WORD, SvmParts, load_svm, word_values
 from services.text.training.moderation.word_list import WordList, load_word_list
 
-PACKAGE = ("alt-profanity-check", "1.9.1")
-MODEL = ("profanity_check/data/model.joblib", "aeafc04849d4d93db4721cf30a86ebf22085595294b8a07d51918e7fa98f538b")
-VECTORISER = (
-    "profanity_check/data/vectorizer.joblib",
-    "19c5200dc6a41f026e0558e2f164f5fe8d8f58e502b46b37e4385037fcfa4831",
-)
 CATEGORIES = ("toxic", "profanity", "insult", "sexual", "identity_attack", "threat")
 # Weight of a word in the SVM, times its inverse document frequency, from which it is worth hiding.
 OFFENSIVE_WEIGHT = 15.0
 
-_WORD = re.compile(r"\b\w\w+\b")
 _PERSON = re.compile(
     r"\b(you|u|ur|your|youre|yourself|he|she|they|him|her|his|them|their|guy|people|op)\b", re.IGNORECASE
 )
@@ -42,44 +31,6 @@ _THREAT = re.compile(
 )
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SvmParts:
-    """The SVM in numbers: one weight and one idf a word, and the five calibrated halves that are averaged."""
-
-    words: dict[str, int]
-    idf: Floats
-    stop_words: frozenset[str]
-    weights: Floats
-    """float64 [5, words]"""
-    intercepts: Floats
-    slopes: Floats
-    """`a` of each half's sigmoid 1 / (1 + exp(a * margin + b))."""
-    offsets: Floats
-
-
-def load_svm() -> SvmParts:
-    """Return the published SVM.
-
-    Raises:
-        SourceUnavailable: the package cannot be fetched.
-    """
-    with warnings.catch_warnings():
-        # It was pickled by another version of scikit-learn; the parts read here have not changed.
-        warnings.simplefilter("ignore")
-        vectoriser: Any = joblib.load(fetch_package_file(*PACKAGE, *VECTORISER))
-        model: Any = joblib.load(fetch_package_file(*PACKAGE, *MODEL))
-    halves = model.calibrated_classifiers_
-    return SvmParts(
-        {word: int(row) for word, row in vectoriser.vocabulary_.items()},
-        np.asarray(vectoriser.idf_, np.float64),
-        frozenset(vectoriser.get_stop_words()),
-        np.stack([half.estimator.coef_[0] for half in halves]),
-        np.array([half.estimator.intercept_[0] for half in halves]),
-        np.array([half.calibrators[0].a_ for half in halves]),
-        np.array([half.calibrators[0].b_ for half in halves]),
-    )
 
 
 class Teacher:
@@ -97,19 +48,13 @@ class Teacher:
     def probability(self, text: str) -> float:
         """Return the SVM's probability that the text is offensive, 0 to 1."""
         svm = self._svm
-        counts: dict[int, int] = {}
-        for word in _WORD.findall(text.lower()):
-            if word not in svm.stop_words and (row := svm.words.get(word)) is not None:
-                counts[row] = counts.get(row, 0) + 1
-        rows = list(counts)
-        values = np.array([counts[row] * svm.idf[row] for row in rows])
-        values = values / max(float(np.sqrt((values**2).sum())), 1e-12)
-        margins = svm.weights[:, rows] @ values + svm.intercepts
+        values = word_values(svm.words, svm.idf, svm.stop_words, WORD.findall(text.lower()))
+        margins = svm.weights[:, list(values)] @ np.array(list(values.values())) + svm.intercepts
         return float((1 / (1 + np.exp(svm.slopes * margins + svm.offsets))).mean())
 
     def offensive_words(self, text: str) -> frozenset[str]:
         """Return the words, in lower case, that make the text offensive."""
-        words = {word for word in _WORD.findall(text.lower()) if len(word) > 2}
+        words = {word for word in WORD.findall(text.lower()) if len(word) > 2}
         heavy = {word for word in words if self.weight(word) >= OFFENSIVE_WEIGHT}
         return frozenset(heavy | self.words.severe_words(text))
 

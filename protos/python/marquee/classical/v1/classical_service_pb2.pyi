@@ -399,3 +399,119 @@ class PredictBehaviourResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictBehaviourResponse: _TypeAlias = PredictBehaviourResponse  # noqa: Y015
+
+@_typing.final
+class ScoreToxicityRequest(_message.Message):
+    """Request of ScoreToxicity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Model; empty means "toxicity-svm". Another name is NOT_FOUND."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts, 1 to 256, each of 1 to 10,000 characters and not blank, in English."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreToxicityRequest: _TypeAlias = ScoreToxicityRequest  # noqa: Y015
+
+@_typing.final
+class ScoreToxicityResponse(_message.Message):
+    """Response of ScoreToxicity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextToxicity]:
+        """One result for each text, in the order asked."""
+
+    @_builtins.property
+    def report(self) -> _report_pb2.ModelReport:
+        """What answered."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___TextToxicity] | None = ...,
+        report: _report_pb2.ModelReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreToxicityResponse: _TypeAlias = ScoreToxicityResponse  # noqa: Y015
+
+@_typing.final
+class TextToxicity(_message.Message):
+    """How offensive one text is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    probability: _builtins.float
+    """Probability that a person calls it offensive, 0 to 1."""
+    @_builtins.property
+    def words(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToxicWord]:
+        """The words that spoke for it, strongest first, at most 10."""
+
+    def __init__(
+        self,
+        *,
+        probability: _builtins.float = ...,
+        words: _abc.Iterable[Global___ToxicWord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["probability", b"probability", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextToxicity: _TypeAlias = TextToxicity  # noqa: Y015
+
+@_typing.final
+class ToxicWord(_message.Message):
+    """A word and its share."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """First character in the text, counted in Unicode code points from 0."""
+    end: _builtins.int
+    """Character after the last."""
+    contribution: _builtins.float
+    """What the word adds to the machine's margin; positive."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        contribution: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToxicWord: _TypeAlias = ToxicWord  # noqa: Y015

@@ -50,6 +50,11 @@ class ClassicalServiceStub:
                 request_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.SerializeToString,
                 response_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.FromString,
                 _registered_method=True)
+        self.ScoreToxicity = channel.unary_unary(
+                '/marquee.classical.v1.ClassicalService/ScoreToxicity',
+                request_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityRequest.SerializeToString,
+                response_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityResponse.FromString,
+                _registered_method=True)
 
 
 class ClassicalServiceServicer:
@@ -77,6 +82,13 @@ class ClassicalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreToxicity(self, request, context):
+        """Says how offensive texts are with a linear support vector machine over words: microseconds a text, each word's share known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClassicalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_ClassicalServiceServicer_to_server(servicer, server):
                     servicer.PredictBehaviour,
                     request_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.FromString,
                     response_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.SerializeToString,
+            ),
+            'ScoreToxicity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreToxicity,
+                    request_deserializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityRequest.FromString,
+                    response_serializer=marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class ClassicalService:
             '/marquee.classical.v1.ClassicalService/PredictBehaviour',
             marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourRequest.SerializeToString,
             marquee_dot_classical_dot_v1_dot_classical__service__pb2.PredictBehaviourResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreToxicity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.classical.v1.ClassicalService/ScoreToxicity',
+            marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityRequest.SerializeToString,
+            marquee_dot_classical_dot_v1_dot_classical__service__pb2.ScoreToxicityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class ClassicalServiceStub:
     """Scores candidates with a bundle's ranker and says which history items and which features decided."""
     PredictBehaviour: _grpc.UnaryUnaryMultiCallable[_classical_service_pb2.PredictBehaviourRequest, _classical_service_pb2.PredictBehaviourResponse]
     """Predicts from when users came whether, when and for how much they come again."""
+    ScoreToxicity: _grpc.UnaryUnaryMultiCallable[_classical_service_pb2.ScoreToxicityRequest, _classical_service_pb2.ScoreToxicityResponse]
+    """Says how offensive texts are with a linear support vector machine over words: microseconds a text, each word's share known."""
 
 @_typing.type_check_only
 class ClassicalServiceAsyncStub(ClassicalServiceStub):
@@ -51,6 +53,8 @@ class ClassicalServiceAsyncStub(ClassicalServiceStub):
     """Scores candidates with a bundle's ranker and says which history items and which features decided."""
     PredictBehaviour: _aio.UnaryUnaryMultiCallable[_classical_service_pb2.PredictBehaviourRequest, _classical_service_pb2.PredictBehaviourResponse]  # type: ignore[assignment]
     """Predicts from when users came whether, when and for how much they come again."""
+    ScoreToxicity: _aio.UnaryUnaryMultiCallable[_classical_service_pb2.ScoreToxicityRequest, _classical_service_pb2.ScoreToxicityResponse]  # type: ignore[assignment]
+    """Says how offensive texts are with a linear support vector machine over words: microseconds a text, each word's share known."""
 
 class ClassicalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Serves the classical model family."""
@@ -78,5 +82,13 @@ class ClassicalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_classical_service_pb2.PredictBehaviourResponse, _abc.Awaitable[_classical_service_pb2.PredictBehaviourResponse]]:
         """Predicts from when users came whether, when and for how much they come again."""
+
+    @_abc_1.abstractmethod
+    def ScoreToxicity(
+        self,
+        request: _classical_service_pb2.ScoreToxicityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classical_service_pb2.ScoreToxicityResponse, _abc.Awaitable[_classical_service_pb2.ScoreToxicityResponse]]:
+        """Says how offensive texts are with a linear support vector machine over words: microseconds a text, each word's share known."""
 
 def add_ClassicalServiceServicer_to_server(servicer: ClassicalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

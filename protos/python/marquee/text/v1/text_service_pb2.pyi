@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from marquee.common.v1 import candidate_pb2 as _candidate_pb2
 from marquee.common.v1 import report_pb2 as _report_pb2
 from marquee.common.v1 import vector_pb2 as _vector_pb2
@@ -20,6 +21,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _UnderstandingTask:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnderstandingTaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnderstandingTask.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNDERSTANDING_TASK_UNSPECIFIED: _UnderstandingTask.ValueType  # 0
+    """Not a task."""
+    UNDERSTANDING_TASK_SENTIMENT: _UnderstandingTask.ValueType  # 1
+    """Sentiment."""
+    UNDERSTANDING_TASK_EMOTION: _UnderstandingTask.ValueType  # 2
+    """Emotions."""
+    UNDERSTANDING_TASK_TOXICITY: _UnderstandingTask.ValueType  # 3
+    """Toxicity."""
+
+class UnderstandingTask(_UnderstandingTask, metaclass=_UnderstandingTaskEnumTypeWrapper):
+    """What a model for understanding can say of a text."""
+
+UNDERSTANDING_TASK_UNSPECIFIED: UnderstandingTask.ValueType  # 0
+"""Not a task."""
+UNDERSTANDING_TASK_SENTIMENT: UnderstandingTask.ValueType  # 1
+"""Sentiment."""
+UNDERSTANDING_TASK_EMOTION: UnderstandingTask.ValueType  # 2
+"""Emotions."""
+UNDERSTANDING_TASK_TOXICITY: UnderstandingTask.ValueType  # 3
+"""Toxicity."""
+Global___UnderstandingTask: _TypeAlias = UnderstandingTask  # noqa: Y015
 
 @_typing.final
 class EmbedTextRequest(_message.Message):
@@ -210,6 +239,238 @@ class TextLabel(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TextLabel: _TypeAlias = TextLabel  # noqa: Y015
+
+@_typing.final
+class UnderstandTextRequest(_message.Message):
+    """Request of UnderstandText."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Model: "minilm-understanding" (default when empty; all tasks), "recurrent-sentiment" or "word-embedding-sentiment" (sentiment only).
+    Another name is NOT_FOUND.
+    """
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts, 1 to 256, each of 1 to 10,000 characters and not blank, in English. Tokens beyond the model's limit are cut and counted."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedScalarFieldContainer[Global___UnderstandingTask.ValueType]:
+        """What to answer; empty means all that the model does. A task that it does not do is INVALID_ARGUMENT."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+        tasks: _abc.Iterable[Global___UnderstandingTask.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "tasks", b"tasks", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnderstandTextRequest: _TypeAlias = UnderstandTextRequest  # noqa: Y015
+
+@_typing.final
+class UnderstandTextResponse(_message.Message):
+    """Response of UnderstandText."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    TRUNCATED_COUNT_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    token_count: _builtins.int
+    """Tokens read, over all texts."""
+    truncated_count: _builtins.int
+    """Number of texts that were cut at the model's token limit."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextUnderstanding]:
+        """One result for each text, in the order asked."""
+
+    @_builtins.property
+    def report(self) -> _report_pb2.ModelReport:
+        """What answered."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___TextUnderstanding] | None = ...,
+        token_count: _builtins.int = ...,
+        truncated_count: _builtins.int = ...,
+        report: _report_pb2.ModelReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["report", b"report", "results", b"results", "token_count", b"token_count", "truncated_count", b"truncated_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnderstandTextResponse: _TypeAlias = UnderstandTextResponse  # noqa: Y015
+
+@_typing.final
+class TextUnderstanding(_message.Message):
+    """What was said of one text; fields of tasks that were not asked are not set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENTIMENT_FIELD_NUMBER: _builtins.int
+    EMOTIONS_FIELD_NUMBER: _builtins.int
+    TOXICITY_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """Whether the end of the text was not read."""
+    @_builtins.property
+    def sentiment(self) -> Global___TextSentiment:
+        """Sentiment."""
+
+    @_builtins.property
+    def emotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EmotionScore]:
+        """Every emotion the model knows, most probable first."""
+
+    @_builtins.property
+    def toxicity(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToxicityScore]:
+        """Every kind of toxicity the model knows, most probable first."""
+
+    def __init__(
+        self,
+        *,
+        sentiment: Global___TextSentiment | None = ...,
+        emotions: _abc.Iterable[Global___EmotionScore] | None = ...,
+        toxicity: _abc.Iterable[Global___ToxicityScore] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sentiment", b"sentiment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["emotions", b"emotions", "sentiment", b"sentiment", "toxicity", b"toxicity", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextUnderstanding: _TypeAlias = TextUnderstanding  # noqa: Y015
+
+@_typing.final
+class TextSentiment(_message.Message):
+    """How positive a text is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_FIELD_NUMBER: _builtins.int
+    POSITIVE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """-1 (as bad as it gets) to 1, an estimate of the mean of many people's ratings."""
+    positive_probability: _builtins.float
+    """Probability that most people find the text positive rather than negative, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        score: _builtins.float = ...,
+        positive_probability: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["positive_probability", b"positive_probability", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextSentiment: _TypeAlias = TextSentiment  # noqa: Y015
+
+@_typing.final
+class EmotionScore(_message.Message):
+    """One emotion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Name, as in the model's card."""
+    probability: _builtins.float
+    """Probability that people see it in the text, 0 to 1."""
+    present: _builtins.bool
+    """Whether the probability is above the label's own threshold, chosen where the label's F1 is best."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        probability: _builtins.float = ...,
+        present: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "present", b"present", "probability", b"probability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmotionScore: _TypeAlias = EmotionScore  # noqa: Y015
+
+@_typing.final
+class ToxicityScore(_message.Message):
+    """One kind of toxicity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """Kind: "toxic" (any), "profanity", "insult", "sexual", "identity_attack" or "threat"."""
+    probability: _builtins.float
+    """Probability, 0 to 1."""
+    present: _builtins.bool
+    """Whether the probability is above the kind's own threshold."""
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextSpan]:
+        """What in the text caused it, in the order of the text; only where present."""
+
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        probability: _builtins.float = ...,
+        present: _builtins.bool = ...,
+        spans: _abc.Iterable[Global___TextSpan] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "present", b"present", "probability", b"probability", "spans", b"spans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToxicityScore: _TypeAlias = ToxicityScore  # noqa: Y015
+
+@_typing.final
+class TextSpan(_message.Message):
+    """A part of a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """First character, counted in Unicode code points from 0."""
+    end: _builtins.int
+    """Character after the last."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextSpan: _TypeAlias = TextSpan  # noqa: Y015
 
 @_typing.final
 class GenerateCandidatesRequest(_message.Message):

@@ -45,6 +45,11 @@ class TextServiceStub:
                 request_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextRequest.SerializeToString,
                 response_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextResponse.FromString,
                 _registered_method=True)
+        self.UnderstandText = channel.unary_unary(
+                '/marquee.text.v1.TextService/UnderstandText',
+                request_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.SerializeToString,
+                response_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.FromString,
+                _registered_method=True)
         self.GenerateCandidates = channel.unary_unary(
                 '/marquee.text.v1.TextService/GenerateCandidates',
                 request_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.GenerateCandidatesRequest.SerializeToString,
@@ -70,6 +75,13 @@ class TextServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UnderstandText(self, request, context):
+        """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateCandidates(self, request, context):
         """Generates recommendation candidates from the text vectors of a bundle's items.
         """
@@ -89,6 +101,11 @@ def add_TextServiceServicer_to_server(servicer, server):
                     servicer.ClassifyText,
                     request_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextRequest.FromString,
                     response_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextResponse.SerializeToString,
+            ),
+            'UnderstandText': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnderstandText,
+                    request_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.FromString,
+                    response_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.SerializeToString,
             ),
             'GenerateCandidates': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateCandidates,
@@ -151,6 +168,33 @@ class TextService:
             '/marquee.text.v1.TextService/ClassifyText',
             marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextRequest.SerializeToString,
             marquee_dot_text_dot_v1_dot_text__service__pb2.ClassifyTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnderstandText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.text.v1.TextService/UnderstandText',
+            marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.SerializeToString,
+            marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class TextServiceStub:
     """Turns texts into vectors of length one, for search, similarity and cold items."""
     ClassifyText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.ClassifyTextRequest, _text_service_pb2.ClassifyTextResponse]
     """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+    UnderstandText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]
+    """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateCandidates: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -49,6 +51,8 @@ class TextServiceAsyncStub(TextServiceStub):
     """Turns texts into vectors of length one, for search, similarity and cold items."""
     ClassifyText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.ClassifyTextRequest, _text_service_pb2.ClassifyTextResponse]  # type: ignore[assignment]
     """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+    UnderstandText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]  # type: ignore[assignment]
+    """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateCandidates: _aio.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]  # type: ignore[assignment]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -70,6 +74,14 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_text_service_pb2.ClassifyTextResponse, _abc.Awaitable[_text_service_pb2.ClassifyTextResponse]]:
         """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+
+    @_abc_1.abstractmethod
+    def UnderstandText(
+        self,
+        request: _text_service_pb2.UnderstandTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_text_service_pb2.UnderstandTextResponse, _abc.Awaitable[_text_service_pb2.UnderstandTextResponse]]:
+        """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
 
     @_abc_1.abstractmethod
     def GenerateCandidates(

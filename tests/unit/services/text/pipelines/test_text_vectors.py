@@ -8,7 +8,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from services.runtime.pipeline import Place, Prepared
-from services.text.pipelines.text_vectors import TextVectorPipeline, TextVectors, TokenBatch
+from services.text.pipelines.text_vectors import TextVectorPipeline, TextVectors
+from services.text.pipelines.token_batches import TokenBatch
 from tests.support.dummy_model import DIMENSIONS, MAX_TOKENS, replace_file, write_model
 from tests.support.repositories import load_on_cpu
 

@@ -1,0 +1,1 @@
+"""The published toxicity SVM as a graph."""

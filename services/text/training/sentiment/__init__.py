@@ -1,0 +1,1 @@
+"""Sentiment by word embeddings and by a recurrent network: data, fitting, graphs."""
