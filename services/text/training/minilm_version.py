@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from services.text.training.bert_reference import reference_vectors
-from services.text.training.corpus import held_out_texts, load_corpus
+from services.text.training.corpus import calibration_texts, held_out_texts, load_corpus
 from services.text.training.minilm import MAX_TOKENS, encoder_of, export, load_original, quantise
 from services.text.training.parity import measure_parity
 from services.text.training.version import (
     GOLDEN_TEXTS,
     Version,
     golden_cases,
+    parity_line,
     render_card,
     tolerance,
     vector_tensors,
@@ -26,7 +27,8 @@ def build_sentence_vectors() -> Version:
     """
     original, corpus = load_original(), load_corpus()
     encoder = encoder_of(original)
-    model = quantise(export(encoder), encoder, original, corpus)
+    exported = export(encoder, "sentence_vectors", ["vectors"])
+    model = quantise(exported, encoder, original.encode(calibration_texts(corpus)))
     graph = model.SerializeToString(deterministic=True)
     texts = original.encode(held_out_texts(corpus))
     parity = measure_parity(graph, texts, reference_vectors(original.tensors, texts))
@@ -51,5 +53,6 @@ def build_sentence_vectors() -> Version:
         files={"tokenizer.json": original.tokenizer_json},
         golden_cases=golden_cases(original.encode(GOLDEN_TEXTS)),
         card=render_card(NAME, parity, graph),
-        parity=parity,
+        passed=parity.passed,
+        summary=parity_line(parity, graph),
     )

@@ -26,14 +26,17 @@ GOLDEN_TEXTS = [
 
 @dataclass(frozen=True)
 class Version:
-    """One built version: manifest without file hashes, graph, other files, golden inputs, card, measured parity."""
+    """One built version: manifest without file hashes, graph, other files, golden inputs, card, and what was measured:
+    whether it may be published, and a line that says why.
+    """
 
     manifest: Mapping[str, Any]
     graph: bytes
     files: Mapping[str, bytes]
     golden_cases: list[Mapping[str, np.ndarray[Any, Any]]]
     card: str
-    parity: Parity
+    passed: bool
+    summary: str
 
 
 def vector_tensors(dimensions: int) -> dict[str, Any]:
@@ -56,6 +59,14 @@ def tolerance(largest_difference: float) -> dict[str, Any]:
             "CUDAExecutionProvider": {"max_difference": 0.02, "decision_flips": flips},
         }
     }
+
+
+def parity_line(parity: Parity, graph: bytes) -> str:
+    """Says in one line what parity found."""
+    return (
+        f"texts {parity.texts}  cosine to the original: least {parity.least_cosine:.4f}, "
+        f"mean {parity.mean_cosine:.5f}  alone against batched {parity.neighbour_cosine:.7f}  {len(graph) / 1e6:.1f} MB"
+    )
 
 
 def golden_cases(texts: TokenIds) -> list[Mapping[str, np.ndarray[Any, Any]]]:

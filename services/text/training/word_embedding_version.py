@@ -8,6 +8,7 @@ from services.text.training.version import (
     GOLDEN_TEXTS,
     Version,
     golden_cases,
+    parity_line,
     render_card,
     tolerance,
     vector_tensors,
@@ -57,5 +58,6 @@ def build_word_embedding() -> Version:
         files={"tokenizer.json": original.tokenizer_json},
         golden_cases=golden_cases(original.encode(GOLDEN_TEXTS)),
         card=render_card(NAME, parity, graph),
-        parity=parity,
+        passed=parity.passed,
+        summary=parity_line(parity, graph),
     )

@@ -58,6 +58,10 @@ class Teacher:
         heavy = {word for word in words if self.weight(word) >= OFFENSIVE_WEIGHT}
         return frozenset(heavy | self.words.severe_words(text))
 
+    def heavy_words(self) -> set[str]:
+        """Return all words that the SVM alone finds worth hiding."""
+        return {word for word in self._svm.words if len(word) > 2 and self.weight(word) >= OFFENSIVE_WEIGHT}
+
     def weight(self, word: str) -> float:
         """Return the SVM's weight of a word times its idf; 0 for a word it does not know."""
         row = self._svm.words.get(word)

@@ -16,8 +16,8 @@ ABSENT = -1e4
 class AveragingNetwork(nn.Module):
     """Weighted mean of token vectors, then one hidden layer.
 
-    Deep averaging network (Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods"), with token dropout
-    and a learned weight a token; the vectors start from the published ones, projected onto their main axes.
+    Deep averaging network (Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods"), with token
+    dropout and a learned weight a token; the vectors start from the published ones, projected onto their main axes.
     """
 
     def __init__(self, vectors: Tensor, width: int = 64, hidden: int = 64) -> None:

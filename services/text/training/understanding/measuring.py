@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,20 @@ from sklearn.metrics import f1_score
 
 Floats = NDArray[np.float64]
 Figures = dict[str, float]
-Outputs = tuple[Floats, Floats, Floats]
-"""sentiment [N, 2], emotion logits [N, 28], toxicity of the whole text [N, categories]"""
-Predict = Callable[[Sequence[str]], Outputs]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """How many decisions another precision changed, of how many."""
+
+    changed: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """Share of the decisions, 0 to 1."""
+        return self.changed / max(1, self.of)
+
 
 THRESHOLDS = np.round(np.arange(0.04, 0.81, 0.02), 2)
 
@@ -58,3 +69,8 @@ def emotion_figures(logits: Floats, targets: Floats, thresholds: Floats) -> tupl
     answers = probabilities(logits) > thresholds
     each = [float(f1_score(targets[:, k], answers[:, k], zero_division=0)) for k in range(targets.shape[1])]
     return {"macro_f1": float(np.mean(each)), "micro_f1": float(f1_score(targets, answers, average="micro"))}, each
+
+
+def flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Flips:
+    """Compare decisions of two precisions, in any shape."""
+    return Flips(int((before != after).sum()), int(before.size))

@@ -13,13 +13,11 @@ from services.text.training.moderation.evasion import evade
 from services.text.training.moderation.evasions_seen import TRANSFORMS
 from services.text.training.moderation.rare_kinds import game_talk, group_insults, threats
 from services.text.training.moderation.teacher import Teacher
-from services.text.training.understanding.samples import EMOTION_COUNT, emotion_texts, rated_texts
+from services.text.training.understanding.samples import EMOTION_COUNT, SENTIMENT_SOURCES, emotion_texts, rated_texts
 
 # Copies of offensive texts with their offensive words disguised, and of harmless ones with others disguised.
 EVADED_OFFENSIVE, EVADED_HARMLESS = 7000, 4000
 THREATS, GROUP_INSULTS, GAME_LINES = 700, 900, 900
-# Sentences of editorials are long, and far from what players write.
-SOURCES = ("movieReviewSnippets", "amazonReviewSnippets", "tweets")
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +45,7 @@ def training_rows(seed: int) -> list[Row]:
     rows = [
         Row(sample.text, rating=sample.rating, toxicity=teacher.categories(sample.text))
         for sample in rated_texts()
-        if sample.split == "train" and sample.source in SOURCES
+        if sample.split == "train" and sample.source in SENTIMENT_SOURCES
     ]
     for comment in emotion_texts("train"):
         words = teacher.offensive_words(comment.text)

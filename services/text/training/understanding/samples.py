@@ -15,12 +15,14 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.runtime.sources import SourceUnavailable
-from services.text.training.corpus import FILMS, Snippet, load_corpus
+from services.runtime.sources import DataSettings, SourceUnavailable
+from services.text.training.corpus import FILMS, PRODUCTS, TWEETS, Snippet, load_corpus
 from services.text.training.understanding.near_duplicates import groups
 
 Split = Literal["train", "choose", "test"]
 EMOTION_COUNT = 28
+# Sentences of editorials are long, and far from what players write.
+SENTIMENT_SOURCES = (FILMS, PRODUCTS, TWEETS)
 _SPLIT_FILES: dict[Split, str] = {"train": "train.tsv", "choose": "dev.tsv", "test": "test.tsv"}
 
 
@@ -30,7 +32,7 @@ class EmotionData(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MARQUEE_", extra="ignore")
 
     goemotions_directory: Path = Field(
-        default=Path(__file__).resolve().parents[5] / "shared" / "data" / "goemotions",
+        default_factory=lambda: DataSettings().data_directory / "goemotions",
         description="Folder with train.tsv, dev.tsv, test.tsv (text, label numbers, id) and labels.txt of GoEmotions.",
     )
 

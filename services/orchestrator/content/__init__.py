@@ -1,0 +1,1 @@
+"""What is said of content: analysis and moderation."""

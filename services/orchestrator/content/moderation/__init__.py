@@ -1,0 +1,1 @@
+"""Moderation of chat: take disguises off, ask the models, decide by the tenant's policy."""

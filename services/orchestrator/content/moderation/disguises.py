@@ -1,0 +1,122 @@
+"""Reads disguised words: which offensive word a token that is no known word stands for.
+
+Each reading inverts one habit of people who write past filters; a token that is a known word is never read as another,
+so that harmless look-alikes pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+from rapidfuzz.distance import OSA
+
+from services.orchestrator.content.moderation.lexicon import Lexicon, consonants
+
+_LEET = {
+    "0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g",
+    "@": "a", "$": "s", "!": "i", "|": "il", "+": "t", "(": "c", "<": "c", "€": "e", "£": "l", "¢": "c",
+}  # fmt: skip
+_SEPARATOR = re.compile(r"[\W_]+")
+_MARK = re.compile(r"[*#%^~]")
+_MOST_READINGS = 64
+
+
+def read_disguise(token: str, lexicon: Lexicon) -> str | None:
+    """Return the offensive word that a token in lower case, without white space, stands for, or None."""
+    if len(token) < 2 or token in lexicon.known:
+        return None
+    if token in lexicon.offensive:
+        return token
+    bare = token.strip(".,;:!?\"'()[]{}")
+    if bare in lexicon.known:
+        return None
+    if bare in lexicon.offensive:
+        return bare
+    censored = _censored(bare, lexicon)
+    if censored:
+        return censored
+    for letters in _letters(token):
+        if letters in lexicon.known:
+            return None
+        found = _read_letters(letters, lexicon, disguised=letters != bare)
+        if found:
+            return found
+    return None
+
+
+def _letters(token: str) -> Iterator[str]:
+    """Yield the token as letters only: separators out, digits and signs as the letters they look like."""
+    joined = _SEPARATOR.sub("", token)
+    if joined.isalpha():
+        yield joined
+    if any(character.isalpha() for character in token) and not token.isalpha():
+        choices = [_LEET.get(character, character if character.isalpha() else "") or [""] for character in token]
+        for number, reading in enumerate(product(*choices)):
+            if number >= _MOST_READINGS:
+                return
+            word = "".join(reading)
+            if word != joined and len(word) > 1:
+                yield word
+
+
+def _read_letters(word: str, lexicon: Lexicon, *, disguised: bool) -> str | None:
+    if word in lexicon.offensive:
+        return word
+    for shorter in _without_repeats(word):
+        if shorter in lexicon.known:
+            return None
+        if shorter in lexicon.offensive:
+            return shorter
+    if len(word) > 3 and word[::-1] in lexicon.offensive:
+        return word[::-1]
+    skeleton = consonants(word)
+    if skeleton == word and len(word) >= 3 and (found := lexicon.by_consonants.get(skeleton)):
+        return found[0]
+    near = _near(word, lexicon)
+    if near:
+        return near
+    for part, rest in lexicon.parts(word):
+        if rest in lexicon.known or rest in lexicon.offensive or len(rest) <= (3 if disguised else 1):
+            return part
+    return None
+
+
+def _without_repeats(word: str) -> Iterator[str]:
+    """Yield the word with each run of one letter as two, then as one."""
+    twice = re.sub(r"(.)\1{2,}", r"\1\1", word)
+    once = re.sub(r"(.)\1+", r"\1", word)
+    for shorter in (twice, once):
+        if shorter != word:
+            yield shorter
+    # One run may be meant ("assshole"), another not.
+    for match in re.finditer(r"(.)\1+", word):
+        yield word[: match.start()] + match.group(1) + word[match.end() :]
+        yield (
+            re.sub(r"(.)\1+", r"\1", word[: match.start()])
+            + match.group(1) * 2
+            + re.sub(r"(.)\1+", r"\1", word[match.end() :])
+        )
+
+
+def _censored(token: str, lexicon: Lexicon) -> str | None:
+    """Return the offensive word behind marks that stand for letters: f**k. Nobody writes a mark inside a harmless word."""
+    if len(token) < 4 or not _MARK.search(token[1:-1]) or not token[0].isalpha():
+        return None
+    pattern = re.compile(re.sub(r"\\?[*#%^~]", "[a-z]", re.escape(token)))
+    return next((word for word in lexicon.by_length.get(len(token), ()) if pattern.fullmatch(word)), None)
+
+
+def _near(word: str, lexicon: Lexicon) -> str | None:
+    """Return an offensive word that is one slip away: two neighbours swapped, or in long words one letter changed."""
+    if len(word) < 4:
+        return None
+    for length in (len(word), len(word) + 1, len(word) - 1):
+        for other in lexicon.by_length.get(length, ()):
+            if len(other) < 4 or other[0] != word[0]:
+                continue
+            swapped = length == len(word) and sorted(other) == sorted(word)
+            if (swapped or min(len(other), len(word)) >= 6) and OSA.distance(word, other, score_cutoff=1) <= 1:
+                return other
+    return None
