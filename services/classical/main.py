@@ -11,11 +11,15 @@ from services.classical.pipelines.toxicity import ToxicityPipeline
 from services.classical.servicer import ClassicalServicer
 from services.classical.settings import ClassicalSettings
 from services.runtime.model_service import ModelService
+from services.runtime.repository.serving import PipelineFactory
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
 
 TASKS = ("return", "engagement", "value", "next-session", "segment")
-PIPELINES = {**{f"behaviour-{task}": BehaviourPipeline for task in TASKS}, "text-toxicity": ToxicityPipeline}
+PIPELINES: dict[str, PipelineFactory] = {
+    **{f"behaviour-{task}": BehaviourPipeline for task in TASKS},
+    "text-toxicity": ToxicityPipeline,
+}
 CONTRACT = "marquee.classical.v1.ClassicalService"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from services.cli import (
+    analyze,
     bundle,
     demo,
     evaluate,
@@ -12,6 +13,7 @@ from services.cli import (
     home,
     importing,
     insight,
+    moderate,
     recommend,
     report,
     route,
@@ -70,6 +72,8 @@ app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
 app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
 app.command(epilog=home.EPILOG)(home.home)
 app.command(epilog=insight.EPILOG)(insight.insight)
+app.add_typer(analyze.app, name="analyze", help="What can be said of texts.")
+app.command(epilog=moderate.EPILOG)(moderate.moderate)
 
 
 if __name__ == "__main__":

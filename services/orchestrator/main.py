@@ -9,9 +9,11 @@ import grpc
 from marquee.entertainment.v1 import (
     bundle_service_pb2_grpc,
     catalog_service_pb2_grpc,
+    content_service_pb2_grpc,
     event_service_pb2_grpc,
     experiment_service_pb2_grpc,
     insight_service_pb2_grpc,
+    moderation_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
     user_service_pb2_grpc,
@@ -19,6 +21,8 @@ from marquee.entertainment.v1 import (
 from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
+from services.orchestrator.content.analysis import TextAnalyzer
+from services.orchestrator.content.moderation.moderator import Moderator
 from services.orchestrator.events.event_checks import EventChecks
 from services.orchestrator.insight.user_insight import UserInsights
 from services.orchestrator.maintenance import StoreMaintenance
@@ -32,9 +36,11 @@ from services.orchestrator.recommend.slates import SlateLog
 from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
+from services.orchestrator.servicers.content import ContentServicer
 from services.orchestrator.servicers.event import EventServicer
 from services.orchestrator.servicers.experiment import ExperimentServicer
 from services.orchestrator.servicers.insight import InsightServicer
+from services.orchestrator.servicers.moderation import ModerationServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
 from services.orchestrator.servicers.user import UserServicer
@@ -56,6 +62,8 @@ CONTRACTS = [
         "UserService",
         "BundleService",
         "RouteService",
+        "ContentService",
+        "ModerationService",
     )
 ]
 
@@ -101,6 +109,9 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         SimilarItems(store, snapshots, mesh, bundles, settings),
     )
 
+    content = ContentServicer(TextAnalyzer(mesh, settings))
+    moderation = ModerationServicer(store, Moderator(store, mesh, settings))
+
     def attach(server: grpc.aio.Server) -> None:
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
         insight_service_pb2_grpc.add_InsightServiceServicer_to_server(InsightServicer(insights), server)
@@ -109,6 +120,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store, checks), server)
         user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(store, recommender.forget), server)
         bundle_service_pb2_grpc.add_BundleServiceServicer_to_server(BundleServicer(store, bundles), server)
+        content_service_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
+        moderation_service_pb2_grpc.add_ModerationServiceServicer_to_server(moderation, server)
         route_service_pb2_grpc.add_RouteServiceServicer_to_server(RouteServicer(store, bundles), server)
 
     async def start() -> Sequence[str]:

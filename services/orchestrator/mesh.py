@@ -144,6 +144,25 @@ class Mesh:
         """Return what a behaviour model says of users."""
         return await _call("classical", self._classical.PredictBehaviour, request, seconds)
 
+    async def understand_texts(
+        self, texts: Sequence[str], tasks: Sequence[text_pb.UnderstandingTask.ValueType], seconds: float
+    ) -> text_pb.UnderstandTextResponse:
+        """Return sentiment, emotions and toxicity of texts, as far as asked."""
+        request = text_pb.UnderstandTextRequest(texts=texts, tasks=tasks)
+        return await _call("text", self._text.UnderstandText, request, seconds)
+
+    async def classify_texts(
+        self, texts: Sequence[str], labels: Sequence[str], top_count: int, seconds: float
+    ) -> text_pb.ClassifyTextResponse:
+        """Return the best of the caller's labels for each text."""
+        request = text_pb.ClassifyTextRequest(texts=texts, labels=labels, top_count=top_count)
+        return await _call("text", self._text.ClassifyText, request, seconds)
+
+    async def score_toxicity(self, texts: Sequence[str], seconds: float) -> classical_pb.ScoreToxicityResponse:
+        """Return how offensive texts are by their words."""
+        request = classical_pb.ScoreToxicityRequest(texts=texts)
+        return await _call("classical", self._classical.ScoreToxicity, request, seconds)
+
     async def embed_texts(self, texts: Sequence[str], seconds: float) -> text_pb.EmbedTextResponse:
         """Return one vector a text."""
         return await _call("text", self._text.EmbedText, text_pb.EmbedTextRequest(texts=texts), seconds)

@@ -60,6 +60,9 @@ class OrchestratorSettings(ServiceSettings):
     ranking_seconds: float = Field(
         default=0.25, gt=0, le=30, description="Longest wait for the ranker before its fallback ranks."
     )
+    content_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="Longest that a model service may take to analyse or moderate texts."
+    )
     enrichment_seconds: float = Field(
         default=20.0,
         gt=0,

@@ -8,6 +8,7 @@ from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
+from services.runtime.repository.serving import PipelineFactory
 from services.runtime.request_context import CallContext
 from services.runtime.response_cache import texts_key
 from services.runtime.validation import Violations
@@ -16,7 +17,7 @@ from services.text.pipelines.text_vectors import TextVectorPipeline
 from services.text.pipelines.token_batches import check_texts
 from services.text.pipelines.understanding import UnderstandingPipeline, keep_tasks
 
-PIPELINES = {
+PIPELINES: dict[str, PipelineFactory] = {
     "sentence-vectors": TextVectorPipeline,
     "word-vectors": TextVectorPipeline,
     "text-understanding": UnderstandingPipeline,

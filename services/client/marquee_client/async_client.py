@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
@@ -14,18 +14,22 @@ from grpc import aio
 
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import content_service_pb2 as content_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import experiment_service_pb2 as experiment_pb
 from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
+from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from marquee.entertainment.v1.content_service_pb2_grpc import ContentServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
 from marquee.entertainment.v1.experiment_service_pb2_grpc import ExperimentServiceStub
 from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
+from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
@@ -74,6 +78,8 @@ class AsyncMarqueeClient:
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)
+        self._content = ContentServiceStub(self._channel)
+        self._moderation = ModerationServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
@@ -139,6 +145,83 @@ class AsyncMarqueeClient:
         if now is not None:
             request.now.FromDatetime(now)
         return await self._call(self._insight.GetUserInsight, request, timeout)
+
+    # --- content -------------------------------------------------------------------------------------
+
+    async def analyze_text(
+        self,
+        texts: Iterable[str],
+        *,
+        features: Iterable[content_pb.TextFeature.ValueType] = (),
+        tags: Iterable[str] = (),
+        tag_count: int = 0,
+        language: str = "",
+        timeout: float | None = None,
+    ) -> content_pb.AnalyzeTextResponse:
+        """Analyse 1 to 256 texts: sentiment, emotions, toxicity with spans, your own tags, language; all when no feature
+        is named. A feature that could not answer is named in the analysis.
+        """
+        request = content_pb.AnalyzeTextRequest(
+            texts=texts, features=features, tags=tags, tag_count=tag_count, language=language
+        )
+        return await self._call(self._content.AnalyzeText, request, timeout)
+
+    async def moderate_text(
+        self,
+        texts: Iterable[str],
+        *,
+        policy: str = "",
+        dry_run: moderation_pb.ModerationPolicy | None = None,
+        language: str = "",
+        timeout: float | None = None,
+    ) -> moderation_pb.ModerateTextResponse:
+        """Decide on 1 to 256 messages by a policy; with `dry_run`, also by one that is not stored."""
+        request = moderation_pb.ModerateTextRequest(texts=texts, policy=policy, dry_run=dry_run, language=language)
+        return await self._call(self._moderation.ModerateText, request, timeout)
+
+    async def moderate_chat(
+        self,
+        messages: AsyncIterable[tuple[str, str]],
+        *,
+        policy: str = "",
+        language: str = "",
+        timeout: float = EXPORT_TIMEOUT,
+    ) -> AsyncIterator[moderation_pb.StreamModerateTextResponse]:
+        """Decide on (message id, text) as they come, in their order; a bad message is answered with its `error`."""
+        request_id = self._request_id or new_request_id()
+        requests = (
+            moderation_pb.StreamModerateTextRequest(message_id=name, text=text, policy=policy, language=language)
+            async for name, text in messages
+        )
+        call = self._moderation.StreamModerateText(requests, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            async for response in call:
+                yield response
+        except grpc.RpcError as error:
+            raise error_from(error, request_id) from error
+        finally:
+            call.cancel()
+
+    async def set_moderation_policy(
+        self, policy: moderation_pb.ModerationPolicy, *, expected_version: int = 0, timeout: float | None = None
+    ) -> moderation_pb.ModerationPolicy:
+        """Make a new version of a policy; `FailedPrecondition` when `expected_version` is not the newest."""
+        request = moderation_pb.SetModerationPolicyRequest(policy=policy, expected_version=expected_version)
+        return (await self._call(self._moderation.SetModerationPolicy, request, timeout)).policy
+
+    async def moderation_policy(
+        self, name: str = "", *, version: int = 0, timeout: float | None = None
+    ) -> moderation_pb.ModerationPolicy:
+        """Return the version of a policy that decides, or an older one; `NotFound` when it was never set."""
+        request = moderation_pb.GetModerationPolicyRequest(name=name, version=version)
+        return (await self._call(self._moderation.GetModerationPolicy, request, timeout)).policy
+
+    async def moderation_policies(
+        self, *, limit: int = 0, timeout: float | None = None
+    ) -> list[moderation_pb.ModerationPolicy]:
+        """List versions of all policies, newest first, without their phrases."""
+        request = moderation_pb.ListModerationPoliciesRequest(limit=limit)
+        return list((await self._call(self._moderation.ListModerationPolicies, request, timeout)).policies)
 
     # --- catalogue -----------------------------------------------------------------------------------
 

@@ -12,18 +12,22 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import content_service_pb2 as content_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import experiment_service_pb2 as experiment_pb
 from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
+from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from marquee.entertainment.v1.content_service_pb2_grpc import ContentServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
 from marquee.entertainment.v1.experiment_service_pb2_grpc import ExperimentServiceStub
 from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
+from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
@@ -70,6 +74,8 @@ class MarqueeClient:
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)
+        self._content = ContentServiceStub(self._channel)
+        self._moderation = ModerationServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
         self._event = EventServiceStub(self._channel)
         self._bundle = BundleServiceStub(self._channel)
@@ -135,6 +141,82 @@ class MarqueeClient:
         if now is not None:
             request.now.FromDatetime(now)
         return self._call(self._insight.GetUserInsight, request, timeout)
+
+    # --- content -------------------------------------------------------------------------------------
+
+    def analyze_text(
+        self,
+        texts: Iterable[str],
+        *,
+        features: Iterable[content_pb.TextFeature.ValueType] = (),
+        tags: Iterable[str] = (),
+        tag_count: int = 0,
+        language: str = "",
+        timeout: float | None = None,
+    ) -> content_pb.AnalyzeTextResponse:
+        """Analyse 1 to 256 texts: sentiment, emotions, toxicity with spans, your own tags, language; all when no feature
+        is named. A feature that could not answer is named in the analysis.
+        """
+        request = content_pb.AnalyzeTextRequest(
+            texts=texts, features=features, tags=tags, tag_count=tag_count, language=language
+        )
+        return self._call(self._content.AnalyzeText, request, timeout)
+
+    def moderate_text(
+        self,
+        texts: Iterable[str],
+        *,
+        policy: str = "",
+        dry_run: moderation_pb.ModerationPolicy | None = None,
+        language: str = "",
+        timeout: float | None = None,
+    ) -> moderation_pb.ModerateTextResponse:
+        """Decide on 1 to 256 messages by a policy; with `dry_run`, also by one that is not stored."""
+        request = moderation_pb.ModerateTextRequest(texts=texts, policy=policy, dry_run=dry_run, language=language)
+        return self._call(self._moderation.ModerateText, request, timeout)
+
+    def moderate_chat(
+        self,
+        messages: Iterable[tuple[str, str]],
+        *,
+        policy: str = "",
+        language: str = "",
+        timeout: float = EXPORT_TIMEOUT,
+    ) -> Iterator[moderation_pb.StreamModerateTextResponse]:
+        """Decide on (message id, text) as they come, in their order; a bad message is answered with its `error`."""
+        request_id = self._request_id or new_request_id()
+        requests = (
+            moderation_pb.StreamModerateTextRequest(message_id=name, text=text, policy=policy, language=language)
+            for name, text in messages
+        )
+        call = self._moderation.StreamModerateText(requests, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise error_from(error, request_id) from error
+        finally:
+            call.cancel()
+
+    def set_moderation_policy(
+        self, policy: moderation_pb.ModerationPolicy, *, expected_version: int = 0, timeout: float | None = None
+    ) -> moderation_pb.ModerationPolicy:
+        """Make a new version of a policy; `FailedPrecondition` when `expected_version` is not the newest."""
+        request = moderation_pb.SetModerationPolicyRequest(policy=policy, expected_version=expected_version)
+        return (self._call(self._moderation.SetModerationPolicy, request, timeout)).policy
+
+    def moderation_policy(
+        self, name: str = "", *, version: int = 0, timeout: float | None = None
+    ) -> moderation_pb.ModerationPolicy:
+        """Return the version of a policy that decides, or an older one; `NotFound` when it was never set."""
+        request = moderation_pb.GetModerationPolicyRequest(name=name, version=version)
+        return (self._call(self._moderation.GetModerationPolicy, request, timeout)).policy
+
+    def moderation_policies(
+        self, *, limit: int = 0, timeout: float | None = None
+    ) -> list[moderation_pb.ModerationPolicy]:
+        """List versions of all policies, newest first, without their phrases."""
+        request = moderation_pb.ListModerationPoliciesRequest(limit=limit)
+        return list((self._call(self._moderation.ListModerationPolicies, request, timeout)).policies)
 
     # --- catalogue -----------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from services.orchestrator.store.records import (
     Retention,
     Route,
     Slate,
+    StoredPolicy,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -196,6 +197,20 @@ class Store(Protocol):
 
     async def delete_route(self, tenant: str, task: str) -> bool:
         """Delete a route. Returns False when there is none."""
+        ...
+
+    # Moderation
+
+    async def add_moderation_policy(self, tenant: str, name: str, policy: bytes, *, expected: int) -> StoredPolicy:
+        """Add the next version of a policy; POLICY_CHANGED unless `expected` is 0 or the newest version."""
+        ...
+
+    async def moderation_policy(self, tenant: str, name: str, version: int) -> StoredPolicy | None:
+        """Return one version of a policy, with 0 the newest, or None."""
+        ...
+
+    async def moderation_policies(self, tenant: str, limit: int) -> list[StoredPolicy]:
+        """Return the newest versions of all policies, newest first."""
         ...
 
     # Recommendation

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.runtime.errors import FailedPrecondition, ServiceError
+
 
 @dataclass(frozen=True, slots=True)
 class ItemVector:
@@ -412,3 +414,28 @@ class RecommendationState:
     bundle: BundlePointer
     route: Route | None = None
     settings: bytes = b""
+
+
+@dataclass(frozen=True)
+class StoredPolicy:
+    """One version of a moderation policy.
+
+    Attributes:
+        version: from 1.
+        policy: a serialised ModerationPolicy message.
+        create_time: microseconds since 1970.
+    """
+
+    name: str
+    version: int
+    policy: bytes
+    create_time: int
+
+
+def policy_changed(name: str, current: int, expected: int) -> ServiceError:
+    """Return the error of a write that expected another version of a policy."""
+    return FailedPrecondition(
+        "POLICY_CHANGED",
+        f"policy {name!r} is at version {current}, not {expected}; read it and decide again",
+        metadata={"current_version": str(current), "expected_version": str(expected)},
+    )

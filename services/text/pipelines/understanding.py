@@ -145,5 +145,5 @@ def _spans(tokens: Floats, encoding: Encoding, least: float) -> list[pb.TextSpan
 
 
 def _probability(logits: Floats) -> Floats:
-    result: Floats = 1 / (1 + numpy.exp(-numpy.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
+    result: Floats = (1 / (1 + numpy.exp(-numpy.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)))).astype(numpy.float32)
     return result

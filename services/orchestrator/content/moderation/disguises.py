@@ -101,7 +101,7 @@ def _without_repeats(word: str) -> Iterator[str]:
 
 
 def _censored(token: str, lexicon: Lexicon) -> str | None:
-    """Return the offensive word behind marks that stand for letters: f**k. Nobody writes a mark inside a harmless word."""
+    """Return the offensive word behind marks for letters, as in f**k: no harmless word has a mark inside."""
     if len(token) < 4 or not _MARK.search(token[1:-1]) or not token[0].isalpha():
         return None
     pattern = re.compile(re.sub(r"\\?[*#%^~]", "[a-z]", re.escape(token)))

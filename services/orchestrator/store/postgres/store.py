@@ -14,6 +14,7 @@ from services.orchestrator.store.postgres import (
     counters,
     event_batches,
     item_writes,
+    moderation_policies,
     partitions,
     recommendation,
     routes,
@@ -51,6 +52,7 @@ from services.orchestrator.store.records import (
     Retention,
     Route,
     Slate,
+    StoredPolicy,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -249,6 +251,17 @@ class PostgresStore:
 
     async def rollback_bundle(self, tenant: str, *, expected: str) -> BundlePointer:
         return await self._transactions.run(lambda write: bundles.roll_back(write, tenant, expected))
+
+    async def add_moderation_policy(self, tenant: str, name: str, policy: bytes, *, expected: int) -> StoredPolicy:
+        return await self._transactions.run(
+            lambda write: moderation_policies.add(write, tenant, name, policy, expected)
+        )
+
+    async def moderation_policy(self, tenant: str, name: str, version: int) -> StoredPolicy | None:
+        return await self._reads.run(lambda read: moderation_policies.one(read, tenant, name, version))
+
+    async def moderation_policies(self, tenant: str, limit: int) -> list[StoredPolicy]:
+        return await self._reads.run(lambda read: moderation_policies.newest(read, tenant, limit))
 
     async def maintain(self, retention: Retention) -> Maintenance:
         try:

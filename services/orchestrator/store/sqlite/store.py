@@ -30,6 +30,7 @@ from services.orchestrator.store.records import (
     Retention,
     Route,
     Slate,
+    StoredPolicy,
     TextVectorUpdate,
     UpsertCounts,
     UserEvent,
@@ -42,6 +43,7 @@ from services.orchestrator.store.sqlite import (
     bundles,
     counters,
     maintenance,
+    moderation_policies,
     recommendation,
     routes,
     slates,
@@ -229,6 +231,17 @@ class SqliteStore:
 
     async def delete_route(self, tenant: str, task: str) -> bool:
         return await self.writer.write(lambda connection: routes.delete(connection, tenant, task))
+
+    async def add_moderation_policy(self, tenant: str, name: str, policy: bytes, *, expected: int) -> StoredPolicy:
+        return await self.writer.write(
+            lambda connection: moderation_policies.add(connection, tenant, name, policy, expected, _now())
+        )
+
+    async def moderation_policy(self, tenant: str, name: str, version: int) -> StoredPolicy | None:
+        return await self.readers.read(lambda connection: moderation_policies.one(connection, tenant, name, version))
+
+    async def moderation_policies(self, tenant: str, limit: int) -> list[StoredPolicy]:
+        return await self.readers.read(lambda connection: moderation_policies.newest(connection, tenant, limit))
 
     async def maintain(self, retention: Retention) -> Maintenance:
         return await self.writer.write(lambda connection: maintenance.maintain(connection, retention, _now()))

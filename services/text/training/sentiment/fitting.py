@@ -64,7 +64,7 @@ def fit(
             signs = functional.binary_cross_entropy_with_logits(output[:, 1], positive, reduction="none")
             loss = (weight * (4 * squares + signs)).mean()
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

@@ -73,7 +73,7 @@ def fit(
                 outputs = network(*_inputs(batch))
             loss = _loss(outputs, batch, options)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

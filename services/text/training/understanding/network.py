@@ -43,9 +43,7 @@ class UnderstandingNetwork(SentenceEncoder):
         # Most tokens of most texts are harmless.
         self.toxicity_bias = nn.Parameter(torch.full((categories,), -5.0))
 
-    def forward(  # type: ignore[override]
-        self, input_ids: Tensor, attention_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run the trunk once and all heads on its last layer; a padding token's toxicity is -30."""
         real = attention_mask.to(torch.float32)
         batch, tokens = input_ids.shape
