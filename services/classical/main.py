@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import grpc
 
 from marquee.classical.v1 import classical_service_pb2 as pb
@@ -16,7 +18,7 @@ from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
 
 TASKS = ("return", "engagement", "value", "next-session", "segment")
-PIPELINES: dict[str, PipelineFactory] = {
+PIPELINES: Mapping[str, PipelineFactory] = {
     **{f"behaviour-{task}": BehaviourPipeline for task in TASKS},
     "text-toxicity": ToxicityPipeline,
 }

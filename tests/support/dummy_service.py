@@ -104,6 +104,9 @@ class DummyServicer(text_service_pb2_grpc.TextServiceServicer):
     async def ClassifyText(self, request: pb.ClassifyTextRequest, context: Any) -> pb.ClassifyTextResponse:
         return await self.script(request)
 
+    async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
+        raise NotImplementedError
+
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: Any
     ) -> pb.GenerateCandidatesResponse:

@@ -158,8 +158,9 @@ class AsyncMarqueeClient:
         language: str = "",
         timeout: float | None = None,
     ) -> content_pb.AnalyzeTextResponse:
-        """Analyse 1 to 256 texts: sentiment, emotions, toxicity with spans, your own tags, language; all when no feature
-        is named. A feature that could not answer is named in the analysis.
+        """Analyse 1 to 256 texts: sentiment, emotions, toxicity with spans, your own tags, language.
+
+        All of them when no feature is named. A feature that could not answer is named in the analysis.
         """
         request = content_pb.AnalyzeTextRequest(
             texts=texts, features=features, tags=tags, tag_count=tag_count, language=language

@@ -30,15 +30,19 @@ def read_disguise(token: str, lexicon: Lexicon) -> str | None:
     if token in lexicon.offensive:
         return token
     bare = token.strip(".,;:!?\"'()[]{}")
-    if bare in lexicon.known:
+    if lexicon.knows(bare):
         return None
     if bare in lexicon.offensive:
         return bare
     censored = _censored(bare, lexicon)
     if censored:
         return censored
-    for letters in _letters(token):
-        if letters in lexicon.known:
+    readings = list(_letters(token))
+    exact = next((letters for letters in readings if letters in lexicon.offensive), None)
+    if exact:
+        return exact
+    for letters in readings:
+        if lexicon.knows(letters):
             return None
         found = _read_letters(letters, lexicon, disguised=letters != bare)
         if found:
@@ -65,7 +69,7 @@ def _read_letters(word: str, lexicon: Lexicon, *, disguised: bool) -> str | None
     if word in lexicon.offensive:
         return word
     for shorter in _without_repeats(word):
-        if shorter in lexicon.known:
+        if lexicon.knows(shorter):
             return None
         if shorter in lexicon.offensive:
             return shorter

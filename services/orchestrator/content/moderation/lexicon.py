@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _FILE = Path(__file__).parent / "words.json.gz"
+_ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "ly", "ish", "like")
 _VOWELS = frozenset("aeiou")
 # Shorter words hide in too many harmless ones.
 _SHORTEST = 4
@@ -31,6 +32,14 @@ class Lexicon:
     offensive: frozenset[str]
     by_length: Mapping[int, tuple[str, ...]]
     by_consonants: Mapping[str, tuple[str, ...]]
+
+    def knows(self, word: str) -> bool:
+        """Return whether a word, or what is left without a common ending, is harmless and known."""
+        if word in self.known:
+            return True
+        if word in self.offensive or not word.isalpha():
+            return False
+        return any(word.endswith(ending) and word[: -len(ending)] in self.known for ending in _ENDINGS)
 
     def parts(self, word: str) -> Iterator[tuple[str, str]]:
         """Yield (offensive start or end of a word, the rest of it), longest first."""

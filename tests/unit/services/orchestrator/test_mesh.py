@@ -45,6 +45,9 @@ class ScriptedText(text_service_pb2_grpc.TextServiceServicer):
     async def ClassifyText(self, request: pb.ClassifyTextRequest, context: Any) -> pb.ClassifyTextResponse:
         raise NotImplementedError
 
+    async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
+        raise NotImplementedError
+
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: Any
     ) -> pb.GenerateCandidatesResponse:

@@ -132,7 +132,7 @@ def _definition(family: Family, settings: ModelServiceSettings) -> ServiceDefini
 
     def attach(server: grpc.aio.Server) -> None:
         if family == "text":
-            text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, "none"), server)
+            text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, "none", "none"), server)
         else:
             vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionServicer(service, "none"), server)
 

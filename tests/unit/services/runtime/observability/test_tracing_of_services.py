@@ -34,6 +34,9 @@ class Caller(text_service_pb2_grpc.TextServiceServicer):
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Any) -> pb.EmbedTextResponse:
         raise NotImplementedError
 
+    async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
+        raise NotImplementedError
+
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: Any
     ) -> pb.GenerateCandidatesResponse:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from services.orchestrator.content.moderation.canonical import canonical
+from services.orchestrator.content.moderation.lexicon import load_lexicon
+
+LEXICON = load_lexicon()
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "you are an id10t",
+        "you are an i.d.i.o.t",
+        "you are an i d i o t",
+        "you are an iiidiooot",
+        "you are an toidi",
+        "you are an idoit",
+        "you are an id*ot",
+        "you are an \uff49\uff44\uff49\uff4f\uff54",
+        "you are an i\u200bd\u200bi\u200bo\u200bt",
+        "you are an \U0001d422\U0001d41d\U0001d422\U0001d428\U0001d42d",
+        "you are an \u0456d\u0456\u043et",
+        "you are an !d!ot",
+    ],
+)
+def test_disguises_are_taken_off_and_the_place_is_known(disguised: str) -> None:
+    found = canonical(disguised, LEXICON)
+    assert found.text == "you are an idiot"
+    start = found.text.index("idiot")
+    assert found.place(start, start + 5) == (11, len(disguised))
+    assert [word for word, *_ in found.disguised] == ["idiot"]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "Scunthorpe United, the assassin class of Essex, an analysis by Hancock",
+        "10/10, would play again :)",
+        "Dickens wrote about cockpits? No, classic assumptions.",
+        "gg wp e z  p z",
+        "see http://example.com/a_b?c=d&e=1 and mail me at a.b@example.com",
+        "R&B, AT&T, C++ and f(x) = x**2",
+        "Café in Zürich \U0001f600 très bien",
+        "\u042f \u043b\u044e\u0431\u043b\u044e \u044d\u0442\u0443 \u0438\u0433\u0440\u0443",
+    ],
+)
+def test_harmless_lookalikes_pass(harmless: str) -> None:
+    assert canonical(harmless, LEXICON).disguised == ()
+
+
+@pytest.mark.parametrize("odd", ["", " ", "\u202e\u202d", "\u0301" * 50, "*" * 500, "a" * 10_000, "1!@" * 3000])
+def test_odd_texts_are_read_quickly(odd: str) -> None:
+    found = canonical(odd, LEXICON)
+    assert len(found.starts) == len(found.ends) == len(found.text)
