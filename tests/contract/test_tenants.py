@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import content_service_pb2 as content_pb
 from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import experiment_service_pb2 as experiment_pb
 from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
+from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
@@ -59,6 +61,9 @@ class Caller:
             "response_deserializer": message_factory.GetMessageClass(found.output_type).FromString,
         }
         path, metadata = f"/{full}/{name}", (("x-marquee-tenant", self.tenant),)
+        if found.server_streaming and found.client_streaming:
+            both: Any = self.channel.stream_stream(path, **options)
+            return [reply async for reply in both(iter(requests), timeout=30, metadata=metadata)]
         if found.server_streaming:
             call: Any = self.channel.unary_stream(path, **options)
             return [reply async for reply in call(requests[0], timeout=30, metadata=metadata)]
@@ -159,6 +164,7 @@ async def _export(caller: Caller) -> list[bytes]:
         ("UserService.ExportUser", user_pb.ExportUserRequest(user_id="ann")),
         ("UserService.ExportUser", user_pb.ExportUserRequest(user_id="eve")),
         ("RouteService.ListRoutes", route_pb.ListRoutesRequest()),
+        ("ModerationService.ListModerationPolicies", moderation_pb.ListModerationPoliciesRequest()),
         ("BundleService.GetServingBundle", bundle_pb.GetServingBundleRequest()),
     ]
     return [
@@ -303,6 +309,67 @@ async def _(ours: Caller, theirs: Caller) -> None:
     assert await theirs.refused("InsightService.GetUserInsight", nobody) is NOT_FOUND
     found = await theirs.one("InsightService.GetUserInsight", insight_pb.GetUserInsightRequest(user_id="ann"))
     assert found.event_count == 4
+
+
+async def _set_policy(caller: Caller, name: str, phrase: str) -> moderation_pb.ModerationPolicy:
+    policy = moderation_pb.ModerationPolicy(name=name, blocked_phrases=[phrase])
+    request = moderation_pb.SetModerationPolicyRequest(policy=policy)
+    stored: moderation_pb.ModerationPolicy = (await caller.one("ModerationService.SetModerationPolicy", request)).policy
+    return stored
+
+
+@case("ContentService.AnalyzeText")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = content_pb.AnalyzeTextRequest(texts=["a film"], features=[content_pb.TEXT_FEATURE_LANGUAGE])
+    assert (await theirs.one("ContentService.AnalyzeText", request)).analyses[0].language.code == "en"
+
+
+@case("ContentService.StreamAnalyzeText")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = content_pb.StreamAnalyzeTextRequest(text="a film", features=[content_pb.TEXT_FEATURE_LANGUAGE])
+    replies = await theirs.ask("ContentService.StreamAnalyzeText", request, request)
+    assert [reply.analysis.language.code for reply in replies] == ["en", "en"]
+
+
+@case("ModerationService.SetModerationPolicy")
+async def _(ours: Caller, theirs: Caller) -> None:
+    assert (await _set_policy(ours, "default", SECRET)).version == 1
+    assert (await _set_policy(ours, "default", SECRET)).version == 2
+    assert (await _set_policy(theirs, "default", "else")).version == 1
+
+
+@case("ModerationService.GetModerationPolicy")
+async def _(ours: Caller, theirs: Caller) -> None:
+    await _set_policy(ours, "strict", SECRET)
+    request = moderation_pb.GetModerationPolicyRequest(name="strict")
+    assert await theirs.refused("ModerationService.GetModerationPolicy", request) is NOT_FOUND
+
+
+@case("ModerationService.ListModerationPolicies")
+async def _(ours: Caller, theirs: Caller) -> None:
+    await _set_policy(ours, "strict", SECRET)
+    request = moderation_pb.ListModerationPoliciesRequest()
+    assert not (await theirs.one("ModerationService.ListModerationPolicies", request)).policies
+
+
+@case("ModerationService.ModerateText")
+async def _(ours: Caller, theirs: Caller) -> None:
+    await _set_policy(ours, "strict", "banana")
+    request = moderation_pb.ModerateTextRequest(texts=["banana"], policy="strict")
+    assert await theirs.refused("ModerationService.ModerateText", request) is NOT_FOUND
+    await _set_policy(theirs, "strict", "else")
+    (decision,) = (await theirs.one("ModerationService.ModerateText", request)).decisions
+    assert decision.action != moderation_pb.MODERATION_ACTION_BLOCK
+
+
+@case("ModerationService.StreamModerateText")
+async def _(ours: Caller, theirs: Caller) -> None:
+    await _set_policy(ours, "default", "banana")
+    request = moderation_pb.StreamModerateTextRequest(message_id="1", text="banana")
+    (ours_reply,) = await ours.ask("ModerationService.StreamModerateText", request)
+    (theirs_reply,) = await theirs.ask("ModerationService.StreamModerateText", request)
+    assert ours_reply.decision.action == moderation_pb.MODERATION_ACTION_BLOCK
+    assert theirs_reply.decision.action != moderation_pb.MODERATION_ACTION_BLOCK
 
 
 @case("RecommendationService.GetHomePage")

@@ -16,6 +16,8 @@ from tests.support.bundles import ITEMS
 SERVICE = "/marquee.classical.v1.ClassicalService"
 RANK = f"{SERVICE}/RankCandidates"
 PREDICT = f"{SERVICE}/PredictBehaviour"
+TOXICITY = f"{SERVICE}/ScoreToxicity"
+CHAT = ("what a great film", "shut up you stupid moron", "gg", "\u200b", "idiot " * 500)
 DAY = 86_400.0
 USERS = ((990.0, 995.0, 999.0), (100.0,), (1.0, 300.0, 600.0, 900.0))
 TASKS = ("return", "engagement", "value", "next-session")
@@ -138,6 +140,30 @@ def bad_behaviour() -> list[BadCall]:
     ]
 
 
+def toxicity(texts: Sequence[str] = CHAT, model: str = "") -> pb.ScoreToxicityRequest:
+    """Return a request for toxicity."""
+    return pb.ScoreToxicityRequest(texts=texts, model=model)
+
+
+def toxicity_of(reply: Any) -> list[Answer]:
+    """Take what was said of each text."""
+    return [
+        Answer(scores=[result.probability, *(word.contribution for word in result.words)]) for result in reply.results
+    ]
+
+
+def bad_toxicity() -> list[BadCall]:
+    """Return calls for toxicity that must be refused."""
+    return [
+        BadCall("toxicity of nothing", TOXICITY, toxicity([]), field="texts"),
+        BadCall("toxicity of a blank text", TOXICITY, toxicity(["a", " "]), field="texts[1]"),
+        BadCall("toxicity of an over-long text", TOXICITY, toxicity(["x" * 10_001]), field="texts[0]"),
+        BadCall("toxicity of 257 texts", TOXICITY, toxicity(["x"] * 257), field="texts"),
+        BadCall("toxicity, not UTF-8", TOXICITY, invalid_text(toxicity(["a", "@@"])), field="texts[1]"),
+        BadCall("toxicity by another model", TOXICITY, toxicity(model="segments"), grpc.StatusCode.NOT_FOUND, "model"),
+    ]
+
+
 def cases() -> Cases:
     """Return everything the classical service is asked; its recommenders come in bundles, some of its models are the
     tests'."""
@@ -158,12 +184,14 @@ def cases() -> Cases:
             ),
             GoodCall("segments", PREDICT, behaviour(task=pb.BEHAVIOUR_TASK_SEGMENT), "segments"),
             GoodCall("a prediction for somebody who comes later", PREDICT, behaviour([1_001.0])),
+            GoodCall("toxicity", TOXICITY, toxicity(), "toxicity-svm"),
             *candidates.good(),
         ],
-        bad=[*bad_calls(), *bad_behaviour(), *candidates.bad()],
+        bad=[*bad_calls(), *bad_behaviour(), *bad_toxicity(), *candidates.bad()],
         independence=[
             IndependenceCase("a ranking", RANK, rank(), [rank([item]) for item in ITEMS], items_of),
             IndependenceCase("return", PREDICT, behaviour(), [behaviour(user) for user in USERS], predictions_of),
+            IndependenceCase("toxicity", TOXICITY, toxicity(), [toxicity([text]) for text in CHAT], toxicity_of),
             *candidates.independence(),
         ],
         scorers=["near", "next"],
@@ -171,6 +199,7 @@ def cases() -> Cases:
             "forest-values": "1",
             "linear-scores": "1",
             "segments": "1",
+            "toxicity-svm": "1",
             **{f"{task}-{family}": "1" for task in TASKS for family in ("gradient", "svm", "forest")},
         },
     )

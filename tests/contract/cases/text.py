@@ -21,7 +21,9 @@ from tests.contract.cases.kinds import (
 
 SERVICE = "/marquee.text.v1.TextService"
 EMBED, CLASSIFY = f"{SERVICE}/EmbedText", f"{SERVICE}/ClassifyText"
+UNDERSTAND = f"{SERVICE}/UnderstandText"
 MODELS = {"minilm-sentence-vectors": "1", "word-embedding": "1"}
+UNDERSTANDING_MODELS = {"minilm-understanding": "1", "recurrent-sentiment": "1", "word-embedding-sentiment": "1"}
 MESSAGE_LIMIT = 4 << 20
 
 # Several of one length, many lengths, one beyond every model's token limit, and other scripts.
@@ -118,6 +120,48 @@ def classification_bad_calls() -> list[BadCall]:
     ]
 
 
+def understand(texts: Sequence[str] = TEXTS, model: str = "", **options: Any) -> pb.UnderstandTextRequest:
+    """Return a request for understanding."""
+    return pb.UnderstandTextRequest(texts=texts, model=model, **options)
+
+
+def understanding_of(reply: Any) -> list[Answer]:
+    """Take what was said of each text: emotions and kinds of toxicity best first, then all numbers by name."""
+    answers = []
+    for result in reply.results:
+        named = {each.label: each.probability for each in result.emotions}
+        named |= {each.category: each.probability for each in result.toxicity}
+        scores = [result.sentiment.score, result.sentiment.positive_probability]
+        answers.append(Answer(scores=[*scores, *(named[name] for name in sorted(named))]))
+    return answers
+
+
+def understanding_bad_calls() -> list[BadCall]:
+    """Return calls for understanding that must be refused."""
+    emotion = pb.UNDERSTANDING_TASK_EMOTION
+    return [
+        BadCall("nothing to understand", UNDERSTAND, understand([]), field="texts"),
+        BadCall("a blank text to understand", UNDERSTAND, understand(["a", " "]), field="texts[1]"),
+        BadCall("an over-long text to understand", UNDERSTAND, understand(["x" * 10_001]), field="texts[0]"),
+        BadCall("a task that is none", UNDERSTAND, understand(tasks=[0]), field="tasks[0]"),
+        BadCall("a task that nobody knows", UNDERSTAND, understand(tasks=[emotion, 99]), field="tasks[1]"),
+        BadCall(
+            "a task that the model does not do",
+            UNDERSTAND,
+            understand(model="recurrent-sentiment", tasks=[emotion]),
+            field="tasks[0]",
+        ),
+        BadCall(
+            "understanding by a model of vectors",
+            UNDERSTAND,
+            understand(model="word-embedding"),
+            grpc.StatusCode.NOT_FOUND,
+            "model",
+        ),
+        BadCall("understanding, not UTF-8", UNDERSTAND, invalid_text(understand(["a", "@@"])), field="texts[1]"),
+    ]
+
+
 def cases() -> Cases:
     """Return everything the text service is asked."""
     candidates = CandidateCases(f"{SERVICE}/GenerateCandidates", pb.GenerateCandidatesRequest, ["words"])
@@ -144,10 +188,25 @@ def cases() -> Cases:
                 labels_of,
             ),
         ]
+    for model in UNDERSTANDING_MODELS:
+        good += [
+            GoodCall(f"{model} understands", UNDERSTAND, understand(model=model), model),
+            GoodCall(f"{model} understands odd texts", UNDERSTAND, understand(ODD_TEXTS, model), model),
+        ]
+        independence.append(
+            IndependenceCase(
+                f"{model} understands",
+                UNDERSTAND,
+                understand(model=model),
+                [understand([text], model) for text in TEXTS],
+                understanding_of,
+            )
+        )
+    good.append(GoodCall("understanding by the default", UNDERSTAND, understand(), "minilm-understanding"))
     return Cases(
         good=[*good, *candidates.good()],
-        bad=[*embedding_bad_calls(), *classification_bad_calls(), *candidates.bad()],
+        bad=[*embedding_bad_calls(), *classification_bad_calls(), *understanding_bad_calls(), *candidates.bad()],
         independence=[*independence, *candidates.independence()],
         scorers=["words"],
-        models=MODELS,
+        models={**MODELS, **UNDERSTANDING_MODELS},
     )

@@ -25,23 +25,14 @@ _MOST_READINGS = 64
 
 def read_disguise(token: str, lexicon: Lexicon) -> str | None:
     """Return the offensive word that a token in lower case, without white space, stands for, or None."""
-    if len(token) < 2 or token in lexicon.known:
-        return None
-    if token in lexicon.offensive:
-        return token
     bare = token.strip(".,;:!?\"'()[]{}")
-    if lexicon.knows(bare):
+    if len(token) < 2 or token in lexicon.known or lexicon.knows(bare):
         return None
-    if bare in lexicon.offensive:
-        return bare
-    censored = _censored(bare, lexicon)
-    if censored:
-        return censored
-    readings = list(_letters(token))
-    exact = next((letters for letters in readings if letters in lexicon.offensive), None)
+    readings = [token, bare, *_letters(token)]
+    exact = next((letters for letters in readings if letters in lexicon.offensive), None) or _censored(bare, lexicon)
     if exact:
         return exact
-    for letters in readings:
+    for letters in readings[2:]:
         if lexicon.knows(letters):
             return None
         found = _read_letters(letters, lexicon, disguised=letters != bare)

@@ -8,7 +8,7 @@ recognised without importing Alembic, which takes a third of a second and 30 MB.
 
 from __future__ import annotations
 
-HEAD = "0003"
+HEAD = "0004"
 
 SCHEMA_LOCK = 4_711_301
 """PostgreSQL's advisory lock of everything that creates tables, so that replicas that start together queue."""

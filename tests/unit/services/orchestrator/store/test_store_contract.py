@@ -312,6 +312,34 @@ class TestRecommendationState:
             assert state.history[-1].item_id == f"i{number}"
 
 
+class TestModerationPolicies:
+    async def test_each_write_is_a_version_and_old_ones_stay(self, store: Store) -> None:
+        first = await store.add_moderation_policy(TENANT, "default", b"one", expected=0)
+        second = await store.add_moderation_policy(TENANT, "default", b"two", expected=1)
+        assert (first.version, second.version) == (1, 2)
+        assert second.create_time >= first.create_time > 0
+        assert await store.moderation_policy(TENANT, "default", 0) == second
+        assert await store.moderation_policy(TENANT, "default", 1) == first
+        assert await store.moderation_policy(TENANT, "default", 3) is None
+        assert await store.moderation_policy("other", "default", 0) is None
+
+    async def test_a_write_that_expected_another_version_changes_nothing(self, store: Store) -> None:
+        await store.add_moderation_policy(TENANT, "default", b"one", expected=0)
+        with pytest.raises(FailedPrecondition, match="at version 1, not 4"):
+            await store.add_moderation_policy(TENANT, "default", b"two", expected=4)
+        assert len(await store.moderation_policies(TENANT, 10)) == 1
+
+    async def test_the_newest_come_first_and_names_do_not_mix(self, store: Store) -> None:
+        for name in ("a", "b", "a"):
+            await store.add_moderation_policy(TENANT, name, name.encode(), expected=0)
+        assert sorted((each.name, each.version) for each in await store.moderation_policies(TENANT, 10)) == [
+            ("a", 1),
+            ("a", 2),
+            ("b", 1),
+        ]
+        assert len(await store.moderation_policies(TENANT, 2)) == 2
+
+
 class TestBundles:
     async def test_activation_remembers_what_served_before(self, store: Store) -> None:
         first = await store.set_bundle(TENANT, "v1", expected="")
