@@ -88,8 +88,12 @@ format: .venv/.test-stamp .venv/node/.stamp ## Format the code and the contracts
 	@cd protos && $(WITH_NODE) buf format --write
 
 .PHONY: quality
-quality: .venv/.test-stamp ## Measure the recommender on MovieLens through the gRPC API: HR@10 and NDCG@10, three tie seeds
+quality: .venv/.test-stamp quality-text ## Measure everything that has a quality: text models and moderation, then the recommender on MovieLens
 	@$(BIN)/python -m tests.quality.recommendation $(ARGS)
+
+.PHONY: quality-text
+quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, on texts that no fit has seen; about 2 minutes
+	@$(BIN)/python -m tests.quality.text
 
 .PHONY: latency
 latency: .venv/.test-stamp ## Measure Recommend for one warm caller: p50 and p99 with each step's share

@@ -1,0 +1,53 @@
+"""Measure the text models and moderation as served, on texts that no fit has seen: `make quality-text`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+
+from tests.quality.text.understanding import measure
+
+FLOORS = {
+    "minilm-understanding f1": 0.86,
+    "minilm-understanding r": 0.82,
+    "recurrent-sentiment f1": 0.76,
+    "word-embedding-sentiment f1": 0.74,
+    "emotion macro-F1": 0.46,
+    "recall held out": 0.85,
+}
+CEILINGS = {"recall held out, plain SVM": 0.5, "false positives": 0.02}
+
+
+def main() -> None:
+    """Prints the figures beside their floors; exits with 1 when one is missed."""
+    parser = argparse.ArgumentParser(prog="make quality-text", description=__doc__)
+    parser.add_argument("--most", type=int, help="texts of each set at most (all)")
+    options = parser.parse_args()
+    begun = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {what}", flush=True)
+
+    measured = asyncio.run(measure(say, most=options.most))
+    missed = False
+    print()
+    for name, value in measured.figures.items():
+        note = ""
+        if name in FLOORS:
+            note, bad = f"floor {FLOORS[name]:g}", value < FLOORS[name]
+        elif name in CEILINGS:
+            note, bad = f"at most {CEILINGS[name]:g}", value > CEILINGS[name]
+        else:
+            bad = False
+        missed |= bad
+        print(f"{name:36s} {value:10.4f}  {note}{'  MISSED' if bad else ''}")
+    print(f"\n{'disguise':40s} {'found':>6s} {'plain SVM':>10s}")
+    for name, (ours, plain) in measured.disguises.items():
+        print(f"{name:40s} {ours:6.2f} {plain:10.2f}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
