@@ -119,6 +119,10 @@ bench-store: .venv/.test-stamp postgresql ## Measure the store on SQLite and Pos
 bench-scale: .venv/.test-stamp ## Fit and serve 100,000 items with 1,000,000 events, about 15 minutes; ARGS="--items 30000 --events 200000" is short
 	@$(BIN)/python -m tests.load.large_catalogue $(ARGS)
 
+.PHONY: bench-chat
+bench-chat: .venv/.test-stamp ## Measure how many chat messages a second a running mesh moderates with p99 within 100 ms
+	@$(BIN)/python -m tests.load.live_chat $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
 
