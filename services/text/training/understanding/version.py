@@ -41,7 +41,8 @@ from services.text.training.understanding.samples import (
 from services.text.training.version import CARDS, GOLDEN_TEXTS, Version, golden_cases
 
 NAME = "minilm-understanding"
-FLOORS = {"f1": 0.86, "r": 0.82, "macro_f1": 0.46}
+# Below these a fit is worse than the committed one.
+FLOORS = {"f1": 0.835, "r": 0.8, "macro_f1": 0.5}
 CALIBRATION_COMMENTS = 300
 # Where precision and recall of toxic against clean text are best on the choosing split; see the card.
 TOXICITY_THRESHOLDS = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
