@@ -143,7 +143,7 @@ async def _disguised(
 
 async def _flagged(mesh: ContentMesh, texts: Sequence[str]) -> list[bool]:
     """Return whether the built-in policy has each text reviewed or blocked."""
-    stub: Any = ModerationServiceStub(mesh.orchestrator)  # type: ignore[no-untyped-call]
+    stub: Any = ModerationServiceStub(mesh.orchestrator)
     found: list[bool] = []
     for start in range(0, len(texts), _TOGETHER):
         request = moderation_pb.ModerateTextRequest(texts=texts[start : start + _TOGETHER])

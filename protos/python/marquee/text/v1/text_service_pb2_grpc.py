@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from marquee.text.v1 import generation_pb2 as marquee_dot_text_dot_v1_dot_generation__pb2
 from marquee.text.v1 import text_service_pb2 as marquee_dot_text_dot_v1_dot_text__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,11 @@ class TextServiceStub:
                 request_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.SerializeToString,
                 response_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.FromString,
                 _registered_method=True)
+        self.GenerateText = channel.unary_stream(
+                '/marquee.text.v1.TextService/GenerateText',
+                request_serializer=marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextRequest.SerializeToString,
+                response_deserializer=marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextResponse.FromString,
+                _registered_method=True)
         self.GenerateCandidates = channel.unary_unary(
                 '/marquee.text.v1.TextService/GenerateCandidates',
                 request_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.GenerateCandidatesRequest.SerializeToString,
@@ -82,6 +88,13 @@ class TextServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GenerateText(self, request, context):
+        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateCandidates(self, request, context):
         """Generates recommendation candidates from the text vectors of a bundle's items.
         """
@@ -106,6 +119,11 @@ def add_TextServiceServicer_to_server(servicer, server):
                     servicer.UnderstandText,
                     request_deserializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.FromString,
                     response_serializer=marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.SerializeToString,
+            ),
+            'GenerateText': grpc.unary_stream_rpc_method_handler(
+                    servicer.GenerateText,
+                    request_deserializer=marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextRequest.FromString,
+                    response_serializer=marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextResponse.SerializeToString,
             ),
             'GenerateCandidates': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateCandidates,
@@ -195,6 +213,33 @@ class TextService:
             '/marquee.text.v1.TextService/UnderstandText',
             marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextRequest.SerializeToString,
             marquee_dot_text_dot_v1_dot_text__service__pb2.UnderstandTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/marquee.text.v1.TextService/GenerateText',
+            marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextRequest.SerializeToString,
+            marquee_dot_text_dot_v1_dot_generation__pb2.GenerateTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

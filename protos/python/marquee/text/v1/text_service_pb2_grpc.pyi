@@ -5,6 +5,7 @@ Text models: vectors, labels and content-based candidates."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from marquee.text.v1 import generation_pb2 as _generation_pb2
 from marquee.text.v1 import text_service_pb2 as _text_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -39,6 +40,8 @@ class TextServiceStub:
     """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
     UnderstandText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
+    GenerateText: _grpc.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]
+    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
     GenerateCandidates: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -53,6 +56,8 @@ class TextServiceAsyncStub(TextServiceStub):
     """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
     UnderstandText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]  # type: ignore[assignment]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
+    GenerateText: _aio.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]  # type: ignore[assignment]
+    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
     GenerateCandidates: _aio.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]  # type: ignore[assignment]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -82,6 +87,14 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_text_service_pb2.UnderstandTextResponse, _abc.Awaitable[_text_service_pb2.UnderstandTextResponse]]:
         """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
+
+    @_abc_1.abstractmethod
+    def GenerateText(
+        self,
+        request: _generation_pb2.GenerateTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_generation_pb2.GenerateTextResponse], _abc.AsyncIterator[_generation_pb2.GenerateTextResponse]]:
+        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
 
     @_abc_1.abstractmethod
     def GenerateCandidates(

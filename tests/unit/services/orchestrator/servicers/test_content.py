@@ -22,8 +22,8 @@ GERMAN = "Das ist wirklich ein sehr guter Film, den ich gerne noch einmal sehen 
 
 class Stubs:
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.content: Any = ContentServiceStub(channel)  # type: ignore[no-untyped-call]
-        self.moderation: Any = ModerationServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.content: Any = ContentServiceStub(channel)
+        self.moderation: Any = ModerationServiceStub(channel)
 
     async def analyze(self, *texts: str, **options: Any) -> Any:
         return await self.content.AnalyzeText(content_pb.AnalyzeTextRequest(texts=texts, **options))
