@@ -21,7 +21,8 @@ CATEGORIES = ("toxic", "profanity", "insult", "sexual", "identity_attack", "thre
 OFFENSIVE_WEIGHT = 15.0
 
 _PERSON = re.compile(
-    r"\b(you|u|ur|your|youre|yourself|he|she|they|him|her|his|them|their|guy|people|op)\b", re.IGNORECASE
+    r"\b(you|u|ur|your|youre|yourself|he|she|they|him|her|his|them|their|guy|people|op)\b",  # codespell:ignore youre
+    re.IGNORECASE,
 )
 _THREAT = re.compile(
     r"\b(?:(?:i|we|ill|i'll|gonna|going to|will|let's|should|deserves? to|hope (?:you|he|she|they))\s+(?:\w+\s+){0,2}?"

@@ -17,7 +17,7 @@ from tests.support.clients import outcome_of
 from tests.support.content_mesh import content_mesh
 
 ALLOW, REVIEW, BLOCK = pb.MODERATION_ACTION_ALLOW, pb.MODERATION_ACTION_REVIEW, pb.MODERATION_ACTION_BLOCK
-GERMAN = "Das ist wirklich ein sehr guter Film, den ich gerne noch einmal sehen möchte."
+GERMAN = "Das ist wirklich ein sehr guter Film, den ich gerne noch einmal sehen möchte."  # codespell:ignore ist
 
 
 class Stubs:

@@ -17,12 +17,12 @@ LEXICON = load_lexicon()
         "you are an iiidiooot",
         "you are an toidi",
         "you are an idoit",
-        "you are an id*ot",
+        "you are an id*ot",  # codespell:ignore ot
         "you are an \uff49\uff44\uff49\uff4f\uff54",
         "you are an i\u200bd\u200bi\u200bo\u200bt",
         "you are an \U0001d422\U0001d41d\U0001d422\U0001d428\U0001d42d",
         "you are an \u0456d\u0456\u043et",
-        "you are an !d!ot",
+        "you are an !d!ot",  # codespell:ignore ot
     ],
 )
 def test_disguises_are_taken_off_and_the_place_is_known(disguised: str) -> None:
