@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import grpc
@@ -16,6 +16,7 @@ from marquee.classical.v1.classical_service_pb2_grpc import ClassicalServiceStub
 from marquee.common.v1 import candidate_pb2
 from marquee.common.v1 import model_repository_pb2 as repository_pb
 from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceStub
+from marquee.text.v1 import generation_pb2 as generation_pb
 from marquee.text.v1 import text_service_pb2 as text_pb
 from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
 from marquee.vision.v1 import vision_service_pb2 as vision_pb
@@ -167,6 +168,19 @@ class Mesh:
         """Return one vector a text."""
         return await _call("text", self._text.EmbedText, text_pb.EmbedTextRequest(texts=texts), seconds)
 
+    async def generate_text(
+        self, request: generation_pb.GenerateTextRequest, seconds: float
+    ) -> AsyncIterator[generation_pb.GenerateTextResponse]:
+        """Yield the pieces of a text as they are made; whoever stops reading stops the work."""
+        call = self._text.GenerateText(request, timeout=max(0.001, seconds), metadata=_metadata())
+        try:
+            async for piece in call:
+                yield piece
+        except grpc.aio.AioRpcError as error:
+            raise MeshError("text", error) from error
+        finally:
+            call.cancel()
+
     async def embed_images(self, images: Sequence[vision_pb.Image], seconds: float) -> vision_pb.EmbedImageResponse:
         """Return one vector a picture."""
         return await _call("vision", self._vision.EmbedImage, vision_pb.EmbedImageRequest(images=images), seconds)
@@ -225,14 +239,17 @@ def _open_channel(address: str, contract: str) -> grpc.aio.Channel:
 
 
 async def _call(family: Family, method: Callable[..., Awaitable[ResponseT]], request: Any, seconds: float) -> ResponseT:
+    try:
+        return await method(request, timeout=max(0.001, seconds), metadata=_metadata())
+    except grpc.aio.AioRpcError as error:
+        raise MeshError(family, error) from error
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
     call = current_request()
-    metadata = (
+    return (
         (REQUEST_ID_KEY, call.request_id),
         (TENANT_KEY, call.tenant),
         (PRIORITY_KEY, call.priority.name.lower()),
         *outgoing_metadata(),
     )
-    try:
-        return await method(request, timeout=max(0.001, seconds), metadata=metadata)
-    except grpc.aio.AioRpcError as error:
-        raise MeshError(family, error) from error

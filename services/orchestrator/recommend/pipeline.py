@@ -163,7 +163,7 @@ class Recommender:
             allowed = _allowed(snapshot, state, options)
             if not allowed.any() and report.outcome == STEP_OUTCOME_OK:
                 report.detail = _why_nothing(snapshot, options)
-        bundle, arm = self._bundle(tenant, state, options, steps)
+        bundle, arm = self.bundle_for(tenant, state, options, steps)
         request = SourceInput(
             tenant=tenant,
             history=state.history,
@@ -256,7 +256,7 @@ class Recommender:
             ]
         return self._response(tenant, message, _Page(made, items, places, end, True, stored_count), steps)
 
-    def _bundle(
+    def bundle_for(
         self, tenant: str, state: RecommendationState, options: RecommendOptions, steps: StepLog
     ) -> tuple[ServingBundle | None, RouteArm]:
         """Return the bundle of the user's arm, or the serving one when no service has that; and the arm."""

@@ -83,6 +83,19 @@ class TokenSigner:
         _, position, _, slate_id = _CONTENT.unpack_from(content)
         return Attribution(slate_id.hex(), position)
 
+    def claimed_attribution(self, token: str) -> Attribution:
+        """Return what an attribution token says of itself, for a caller who finds user and item by it and then checks it
+        with `read_attribution`.
+
+        Raises:
+            InvalidRequest: it has not the form of an attribution token.
+        """
+        content, _ = _split(token)
+        if len(content) != _CONTENT.size or content[:1] != _ATTRIBUTION:
+            raise _invalid("attribution_token", "INVALID_TOKEN", "is no attribution token; send it exactly as it came")
+        _, position, _, slate_id = _CONTENT.unpack_from(content)
+        return Attribution(slate_id.hex(), position)
+
     def _sign(self, content: bytes, whom: Sequence[str]) -> str:
         signature = _signature(self._keys[0], content, whom)
         return base64.urlsafe_b64encode(content + signature).rstrip(b"=").decode()

@@ -130,6 +130,24 @@ class SlateLog:
         items, history_sequence = _unpack(slate.content, slate.item_ids)
         return MadeSlate(slate, items, history_sequence), reference.offset
 
+    async def find_attributed(self, tenant: str, token: str) -> tuple[MadeSlate, int]:
+        """Return the list that an attribution token comes from, and the place of its item.
+
+        Raises:
+            InvalidRequest: the token was changed, has expired, or was given to another tenant.
+            NotFound: the list is gone, because its user was erased.
+            ServiceError: the store cannot be read.
+        """
+        claimed = self._signer.claimed_attribution(token)
+        slate = await self._slate(tenant, claimed.slate_id)
+        if slate is None or claimed.position >= len(slate.item_ids):
+            # Nobody learns from the answer which lists another tenant has.
+            raise NotFound("attribution_token", "list", claimed.slate_id, "it is not kept any more; ask for a new one")
+        item_id = slate.item_ids[claimed.position]
+        self._signer.read_attribution(token, tenant=tenant, user_id=slate.user_id, item_id=item_id, now=_now())
+        items, history_sequence = _unpack(slate.content, slate.item_ids)
+        return MadeSlate(slate, items, history_sequence), claimed.position
+
     async def times_shown(self, tenant: str, user_id: str, seconds: float) -> Counter[str]:
         """Count how often each item stood on top of the user's newest lists of the last week.
 

@@ -27,7 +27,7 @@ from marquee.entertainment.v1 import recommendation_service_pb2 as marquee_dot_e
 from marquee.text.v1 import generation_pb2 as marquee_dot_text_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.marquee/entertainment/v1/writing_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\x1a\x35marquee/entertainment/v1/recommendation_service.proto\x1a marquee/text/v1/generation.proto\"\xd0\x01\n\x0eWritingOptions\x12\x35\n\x05style\x18\x01 \x01(\x0e\x32&.marquee.entertainment.v1.WritingStyle\x12\x16\n\x0emax_characters\x18\x02 \x01(\x05\x12\x34\n\x08rephrase\x18\x03 \x01(\x0e\x32\".marquee.entertainment.v1.Rephrase\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\tB\x07\n\x05_seed\"\xa0\x01\n\x0bWrittenText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\trephrased\x18\x02 \x01(\x08\x12\x34\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32%.marquee.entertainment.v1.WritingFact\x12:\n\x08refusals\x18\x04 \x03(\x0b\x32(.marquee.entertainment.v1.WritingRefusal\";\n\x0bWritingFact\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\">\n\x0eWritingRefusal\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x66ound\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xa3\x01\n\x12\x45xplainItemRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x19\n\x11\x61ttribution_token\x18\x03 \x01(\t\x12\x14\n\x0creason_count\x18\x04 \x01(\x05\x12\x39\n\x07options\x18\x05 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\xae\x01\n\x13\x45xplainItemResponse\x12?\n\x0c\x65xplanations\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.ItemExplanation\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\"\x8d\x01\n\x0fItemExplanation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x36\n\x07written\x18\x02 \x01(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x31\n\x07reasons\x18\x03 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\"\xad\x01\n\x11WriteBlurbRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x35\n\x06length\x18\x02 \x01(\x0e\x32%.marquee.entertainment.v1.BlurbLength\x12\x15\n\rvariant_count\x18\x03 \x01(\x05\x12\x39\n\x07options\x18\x04 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\x8d\x01\n\x12WriteBlurbResponse\x12\x37\n\x08variants\x18\x01 \x03(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"6\n\x06Review\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x06rating\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_rating\"\xd9\x01\n\x17SummarizeReviewsRequest\x12\x31\n\x07reviews\x18\x01 \x03(\x0b\x32 .marquee.entertainment.v1.Review\x12\x0f\n\x07\x61spects\x18\x02 \x03(\t\x12\x14\n\x0c\x61spect_count\x18\x03 \x01(\x05\x12\x13\n\x0bquote_count\x18\x04 \x01(\x05\x12\x14\n\x0crating_scale\x18\x05 \x01(\x02\x12\x39\n\x07options\x18\x06 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\xad\x04\n\x18SummarizeReviewsResponse\x12\x36\n\x07summary\x18\x01 \x01(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x14\n\x0creview_count\x18\x02 \x01(\x05\x12\x1b\n\x0emean_sentiment\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x16\n\x0epositive_count\x18\x04 \x01(\x05\x12\x16\n\x0enegative_count\x18\x05 \x01(\x05\x12\x18\n\x0bmean_rating\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x13\n\x0brated_count\x18\x07 \x01(\x05\x12\x37\n\x07praised\x18\x08 \x03(\x0b\x32&.marquee.entertainment.v1.ReviewAspect\x12:\n\ncriticised\x18\t \x03(\x0b\x32&.marquee.entertainment.v1.ReviewAspect\x12\x35\n\x06quotes\x18\n \x03(\x0b\x32%.marquee.entertainment.v1.ReviewQuote\x12\x38\n\x07skipped\x18\x0b \x03(\x0b\x32\'.marquee.entertainment.v1.SkippedReview\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12,\n\x05steps\x18\r \x03(\x0b\x32\x1d.marquee.common.v1.StepReportB\x11\n\x0f_mean_sentimentB\x0e\n\x0c_mean_rating\"_\n\x0cReviewAspect\x12\x0e\n\x06\x61spect\x18\x01 \x01(\t\x12\x14\n\x0creview_count\x18\x02 \x01(\x05\x12\x11\n\tsentiment\x18\x03 \x01(\x02\x12\x16\n\x0ereview_indices\x18\x04 \x03(\x05\"p\n\x0bReviewQuote\x12\x14\n\x0creview_index\x18\x01 \x01(\x05\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\tsentiment\x18\x05 \x01(\x02\x12\x0e\n\x06\x61spect\x18\x06 \x01(\t\"F\n\rSkippedReview\x12\x14\n\x0creview_index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x01\n\x13GenerateTextRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x33\n\x07options\x18\x03 \x01(\x0b\x32\".marquee.text.v1.GenerationOptions\x12\x11\n\thold_back\x18\x04 \x01(\x08\x12\x0e\n\x06policy\x18\x05 \x01(\t\"\x8c\x02\n\x14GenerateTextResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12/\n\x06tokens\x18\x02 \x03(\x0b\x32\x1f.marquee.text.v1.GeneratedToken\x12\x34\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1d.marquee.text.v1.FinishReason\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12/\n\x05usage\x18\x05 \x01(\x0b\x32 .marquee.text.v1.GenerationUsage\x12.\n\x06report\x18\x06 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\x12\x10\n\x08withheld\x18\x07 \x01(\t*x\n\x0cWritingStyle\x12\x1d\n\x19WRITING_STYLE_UNSPECIFIED\x10\x00\x12\x17\n\x13WRITING_STYLE_PLAIN\x10\x01\x12\x16\n\x12WRITING_STYLE_WARM\x10\x02\x12\x18\n\x14WRITING_STYLE_LIVELY\x10\x03*R\n\x08Rephrase\x12\x18\n\x14REPHRASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eREPHRASE_NEVER\x10\x01\x12\x18\n\x14REPHRASE_IF_FAITHFUL\x10\x02*s\n\x0b\x42lurbLength\x12\x1c\n\x18\x42LURB_LENGTH_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42LURB_LENGTH_SHORT\x10\x01\x12\x17\n\x13\x42LURB_LENGTH_MEDIUM\x10\x02\x12\x15\n\x11\x42LURB_LENGTH_LONG\x10\x03\x32\xd1\x03\n\x0eWritingService\x12j\n\x0b\x45xplainItem\x12,.marquee.entertainment.v1.ExplainItemRequest\x1a-.marquee.entertainment.v1.ExplainItemResponse\x12g\n\nWriteBlurb\x12+.marquee.entertainment.v1.WriteBlurbRequest\x1a,.marquee.entertainment.v1.WriteBlurbResponse\x12y\n\x10SummarizeReviews\x12\x31.marquee.entertainment.v1.SummarizeReviewsRequest\x1a\x32.marquee.entertainment.v1.SummarizeReviewsResponse\x12o\n\x0cGenerateText\x12-.marquee.entertainment.v1.GenerateTextRequest\x1a..marquee.entertainment.v1.GenerateTextResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.marquee/entertainment/v1/writing_service.proto\x12\x18marquee.entertainment.v1\x1a\x1emarquee/common/v1/report.proto\x1a\x35marquee/entertainment/v1/recommendation_service.proto\x1a marquee/text/v1/generation.proto\"\xde\x01\n\x0eWritingOptions\x12\x35\n\x05style\x18\x01 \x01(\x0e\x32&.marquee.entertainment.v1.WritingStyle\x12\x16\n\x0emax_characters\x18\x02 \x01(\x05\x12\x34\n\x08rephrase\x18\x03 \x01(\x0e\x32\".marquee.entertainment.v1.Rephrase\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\tB\x07\n\x05_seed\"\xa0\x01\n\x0bWrittenText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\trephrased\x18\x02 \x01(\x08\x12\x34\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32%.marquee.entertainment.v1.WritingFact\x12:\n\x08refusals\x18\x04 \x03(\x0b\x32(.marquee.entertainment.v1.WritingRefusal\";\n\x0bWritingFact\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\">\n\x0eWritingRefusal\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x66ound\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xa3\x01\n\x12\x45xplainItemRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x19\n\x11\x61ttribution_token\x18\x03 \x01(\t\x12\x14\n\x0creason_count\x18\x04 \x01(\x05\x12\x39\n\x07options\x18\x05 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\xae\x01\n\x13\x45xplainItemResponse\x12?\n\x0c\x65xplanations\x18\x01 \x03(\x0b\x32).marquee.entertainment.v1.ItemExplanation\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\x12\x16\n\x0e\x62undle_version\x18\x04 \x01(\t\"\x8d\x01\n\x0fItemExplanation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x36\n\x07written\x18\x02 \x01(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x31\n\x07reasons\x18\x03 \x03(\x0b\x32 .marquee.entertainment.v1.Reason\"\xad\x01\n\x11WriteBlurbRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x35\n\x06length\x18\x02 \x01(\x0e\x32%.marquee.entertainment.v1.BlurbLength\x12\x15\n\rvariant_count\x18\x03 \x01(\x05\x12\x39\n\x07options\x18\x04 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\x8d\x01\n\x12WriteBlurbResponse\x12\x37\n\x08variants\x18\x01 \x03(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12,\n\x05steps\x18\x03 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"6\n\x06Review\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x06rating\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_rating\"\xd9\x01\n\x17SummarizeReviewsRequest\x12\x31\n\x07reviews\x18\x01 \x03(\x0b\x32 .marquee.entertainment.v1.Review\x12\x0f\n\x07\x61spects\x18\x02 \x03(\t\x12\x14\n\x0c\x61spect_count\x18\x03 \x01(\x05\x12\x13\n\x0bquote_count\x18\x04 \x01(\x05\x12\x14\n\x0crating_scale\x18\x05 \x01(\x02\x12\x39\n\x07options\x18\x06 \x01(\x0b\x32(.marquee.entertainment.v1.WritingOptions\"\xad\x04\n\x18SummarizeReviewsResponse\x12\x36\n\x07summary\x18\x01 \x01(\x0b\x32%.marquee.entertainment.v1.WrittenText\x12\x14\n\x0creview_count\x18\x02 \x01(\x05\x12\x1b\n\x0emean_sentiment\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x16\n\x0epositive_count\x18\x04 \x01(\x05\x12\x16\n\x0enegative_count\x18\x05 \x01(\x05\x12\x18\n\x0bmean_rating\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x13\n\x0brated_count\x18\x07 \x01(\x05\x12\x37\n\x07praised\x18\x08 \x03(\x0b\x32&.marquee.entertainment.v1.ReviewAspect\x12:\n\ncriticised\x18\t \x03(\x0b\x32&.marquee.entertainment.v1.ReviewAspect\x12\x35\n\x06quotes\x18\n \x03(\x0b\x32%.marquee.entertainment.v1.ReviewQuote\x12\x38\n\x07skipped\x18\x0b \x03(\x0b\x32\'.marquee.entertainment.v1.SkippedReview\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12,\n\x05steps\x18\r \x03(\x0b\x32\x1d.marquee.common.v1.StepReportB\x11\n\x0f_mean_sentimentB\x0e\n\x0c_mean_rating\"_\n\x0cReviewAspect\x12\x0e\n\x06\x61spect\x18\x01 \x01(\t\x12\x14\n\x0creview_count\x18\x02 \x01(\x05\x12\x11\n\tsentiment\x18\x03 \x01(\x02\x12\x16\n\x0ereview_indices\x18\x04 \x03(\x05\"p\n\x0bReviewQuote\x12\x14\n\x0creview_index\x18\x01 \x01(\x05\x12\r\n\x05start\x18\x02 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x11\n\tsentiment\x18\x05 \x01(\x02\x12\x0e\n\x06\x61spect\x18\x06 \x01(\t\"F\n\rSkippedReview\x12\x14\n\x0creview_index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x8c\x01\n\x13GenerateTextRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x33\n\x07options\x18\x03 \x01(\x0b\x32\".marquee.text.v1.GenerationOptions\x12\x11\n\thold_back\x18\x04 \x01(\x08\x12\x0e\n\x06policy\x18\x05 \x01(\t\"\x8c\x02\n\x14GenerateTextResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12/\n\x06tokens\x18\x02 \x03(\x0b\x32\x1f.marquee.text.v1.GeneratedToken\x12\x34\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1d.marquee.text.v1.FinishReason\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12/\n\x05usage\x18\x05 \x01(\x0b\x32 .marquee.text.v1.GenerationUsage\x12.\n\x06report\x18\x06 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\x12\x10\n\x08withheld\x18\x07 \x01(\t*x\n\x0cWritingStyle\x12\x1d\n\x19WRITING_STYLE_UNSPECIFIED\x10\x00\x12\x17\n\x13WRITING_STYLE_PLAIN\x10\x01\x12\x16\n\x12WRITING_STYLE_WARM\x10\x02\x12\x18\n\x14WRITING_STYLE_LIVELY\x10\x03*R\n\x08Rephrase\x12\x18\n\x14REPHRASE_UNSPECIFIED\x10\x00\x12\x12\n\x0eREPHRASE_NEVER\x10\x01\x12\x18\n\x14REPHRASE_IF_FAITHFUL\x10\x02*s\n\x0b\x42lurbLength\x12\x1c\n\x18\x42LURB_LENGTH_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42LURB_LENGTH_SHORT\x10\x01\x12\x17\n\x13\x42LURB_LENGTH_MEDIUM\x10\x02\x12\x15\n\x11\x42LURB_LENGTH_LONG\x10\x03\x32\xd1\x03\n\x0eWritingService\x12j\n\x0b\x45xplainItem\x12,.marquee.entertainment.v1.ExplainItemRequest\x1a-.marquee.entertainment.v1.ExplainItemResponse\x12g\n\nWriteBlurb\x12+.marquee.entertainment.v1.WriteBlurbRequest\x1a,.marquee.entertainment.v1.WriteBlurbResponse\x12y\n\x10SummarizeReviews\x12\x31.marquee.entertainment.v1.SummarizeReviewsRequest\x1a\x32.marquee.entertainment.v1.SummarizeReviewsResponse\x12o\n\x0cGenerateText\x12-.marquee.entertainment.v1.GenerateTextRequest\x1a..marquee.entertainment.v1.GenerateTextResponse0\x01\x42x\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,46 +35,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.wr
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_WRITINGSTYLE']._serialized_start=3036
-  _globals['_WRITINGSTYLE']._serialized_end=3156
-  _globals['_REPHRASE']._serialized_start=3158
-  _globals['_REPHRASE']._serialized_end=3240
-  _globals['_BLURBLENGTH']._serialized_start=3242
-  _globals['_BLURBLENGTH']._serialized_end=3357
+  _globals['_WRITINGSTYLE']._serialized_start=3050
+  _globals['_WRITINGSTYLE']._serialized_end=3170
+  _globals['_REPHRASE']._serialized_start=3172
+  _globals['_REPHRASE']._serialized_end=3254
+  _globals['_BLURBLENGTH']._serialized_start=3256
+  _globals['_BLURBLENGTH']._serialized_end=3371
   _globals['_WRITINGOPTIONS']._serialized_start=198
-  _globals['_WRITINGOPTIONS']._serialized_end=406
-  _globals['_WRITTENTEXT']._serialized_start=409
-  _globals['_WRITTENTEXT']._serialized_end=569
-  _globals['_WRITINGFACT']._serialized_start=571
-  _globals['_WRITINGFACT']._serialized_end=630
-  _globals['_WRITINGREFUSAL']._serialized_start=632
-  _globals['_WRITINGREFUSAL']._serialized_end=694
-  _globals['_EXPLAINITEMREQUEST']._serialized_start=697
-  _globals['_EXPLAINITEMREQUEST']._serialized_end=860
-  _globals['_EXPLAINITEMRESPONSE']._serialized_start=863
-  _globals['_EXPLAINITEMRESPONSE']._serialized_end=1037
-  _globals['_ITEMEXPLANATION']._serialized_start=1040
-  _globals['_ITEMEXPLANATION']._serialized_end=1181
-  _globals['_WRITEBLURBREQUEST']._serialized_start=1184
-  _globals['_WRITEBLURBREQUEST']._serialized_end=1357
-  _globals['_WRITEBLURBRESPONSE']._serialized_start=1360
-  _globals['_WRITEBLURBRESPONSE']._serialized_end=1501
-  _globals['_REVIEW']._serialized_start=1503
-  _globals['_REVIEW']._serialized_end=1557
-  _globals['_SUMMARIZEREVIEWSREQUEST']._serialized_start=1560
-  _globals['_SUMMARIZEREVIEWSREQUEST']._serialized_end=1777
-  _globals['_SUMMARIZEREVIEWSRESPONSE']._serialized_start=1780
-  _globals['_SUMMARIZEREVIEWSRESPONSE']._serialized_end=2337
-  _globals['_REVIEWASPECT']._serialized_start=2339
-  _globals['_REVIEWASPECT']._serialized_end=2434
-  _globals['_REVIEWQUOTE']._serialized_start=2436
-  _globals['_REVIEWQUOTE']._serialized_end=2548
-  _globals['_SKIPPEDREVIEW']._serialized_start=2550
-  _globals['_SKIPPEDREVIEW']._serialized_end=2620
-  _globals['_GENERATETEXTREQUEST']._serialized_start=2623
-  _globals['_GENERATETEXTREQUEST']._serialized_end=2763
-  _globals['_GENERATETEXTRESPONSE']._serialized_start=2766
-  _globals['_GENERATETEXTRESPONSE']._serialized_end=3034
-  _globals['_WRITINGSERVICE']._serialized_start=3360
-  _globals['_WRITINGSERVICE']._serialized_end=3825
+  _globals['_WRITINGOPTIONS']._serialized_end=420
+  _globals['_WRITTENTEXT']._serialized_start=423
+  _globals['_WRITTENTEXT']._serialized_end=583
+  _globals['_WRITINGFACT']._serialized_start=585
+  _globals['_WRITINGFACT']._serialized_end=644
+  _globals['_WRITINGREFUSAL']._serialized_start=646
+  _globals['_WRITINGREFUSAL']._serialized_end=708
+  _globals['_EXPLAINITEMREQUEST']._serialized_start=711
+  _globals['_EXPLAINITEMREQUEST']._serialized_end=874
+  _globals['_EXPLAINITEMRESPONSE']._serialized_start=877
+  _globals['_EXPLAINITEMRESPONSE']._serialized_end=1051
+  _globals['_ITEMEXPLANATION']._serialized_start=1054
+  _globals['_ITEMEXPLANATION']._serialized_end=1195
+  _globals['_WRITEBLURBREQUEST']._serialized_start=1198
+  _globals['_WRITEBLURBREQUEST']._serialized_end=1371
+  _globals['_WRITEBLURBRESPONSE']._serialized_start=1374
+  _globals['_WRITEBLURBRESPONSE']._serialized_end=1515
+  _globals['_REVIEW']._serialized_start=1517
+  _globals['_REVIEW']._serialized_end=1571
+  _globals['_SUMMARIZEREVIEWSREQUEST']._serialized_start=1574
+  _globals['_SUMMARIZEREVIEWSREQUEST']._serialized_end=1791
+  _globals['_SUMMARIZEREVIEWSRESPONSE']._serialized_start=1794
+  _globals['_SUMMARIZEREVIEWSRESPONSE']._serialized_end=2351
+  _globals['_REVIEWASPECT']._serialized_start=2353
+  _globals['_REVIEWASPECT']._serialized_end=2448
+  _globals['_REVIEWQUOTE']._serialized_start=2450
+  _globals['_REVIEWQUOTE']._serialized_end=2562
+  _globals['_SKIPPEDREVIEW']._serialized_start=2564
+  _globals['_SKIPPEDREVIEW']._serialized_end=2634
+  _globals['_GENERATETEXTREQUEST']._serialized_start=2637
+  _globals['_GENERATETEXTREQUEST']._serialized_end=2777
+  _globals['_GENERATETEXTRESPONSE']._serialized_start=2780
+  _globals['_GENERATETEXTRESPONSE']._serialized_end=3048
+  _globals['_WRITINGSERVICE']._serialized_start=3374
+  _globals['_WRITINGSERVICE']._serialized_end=3839
 # @@protoc_insertion_point(module_scope)

@@ -114,6 +114,7 @@ class WritingOptions(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     style: Global___WritingStyle.ValueType
     """How it sounds."""
     max_characters: _builtins.int
@@ -130,6 +131,10 @@ class WritingOptions(_message.Message):
     """Decoder of the text service that rephrases, "decoder-language-model" when empty; at most 128 characters. One that is not there counts as
     down: the template's text is the answer, and the reply is degraded.
     """
+    kind: _builtins.str
+    """What the items are, as a noun in the singular: "film", "game", "series", at most 40 letters and spaces. Empty means "title", which is
+    true of all of them.
+    """
     def __init__(
         self,
         *,
@@ -139,10 +144,11 @@ class WritingOptions(_message.Message):
         seed: _builtins.int | None = ...,
         locale: _builtins.str = ...,
         model: _builtins.str = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "locale", b"locale", "max_characters", b"max_characters", "model", b"model", "rephrase", b"rephrase", "seed", b"seed", "style", b"style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "kind", b"kind", "locale", b"locale", "max_characters", b"max_characters", "model", b"model", "rephrase", b"rephrase", "seed", b"seed", "style", b"style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

@@ -1,0 +1,1 @@
+"""What reviews have in common, taken from their own words."""
