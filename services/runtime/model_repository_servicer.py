@@ -98,6 +98,7 @@ class ModelRepositoryServicer(model_repository_pb2_grpc.ModelRepositoryServiceSe
             version_policy=state.policy,
             default_version=state.default,
             default_model=state.name == self._default_model,
+            verified_bytes=state.verified_bytes,
         )
         if state.model is not None:
             status.execution_provider = state.model.onnx.provider

@@ -16,6 +16,8 @@ from services.runtime.repository.parity import ParityFailed, ParityReport, check
 
 MODEL_FILE = "model.onnx"
 _CHUNK_BYTES = 1 << 20
+# A load that takes longer says how far it is, this often.
+_QUIET_SECONDS = 2.0
 _logger = get_logger(__name__)
 
 
@@ -50,7 +52,10 @@ class LoadedModel:
 
 
 def load_version(
-    folder: Path, open_graph: Callable[[Path], OnnxModel], check_cancelled: Callable[[], None] = lambda: None
+    folder: Path,
+    open_graph: Callable[[Path], OnnxModel],
+    check_cancelled: Callable[[], None] = lambda: None,
+    verified: Callable[[int], None] = lambda count: None,
 ) -> LoadedModel:
     """Load the version in `folder`.
 
@@ -58,6 +63,7 @@ def load_version(
         folder: `<name>/<version>` in the repository.
         open_graph: opens a graph on the execution provider of the process.
         check_cancelled: raises `LoadCancelled` when the load is to be given up; asked between the steps.
+        verified: told again and again how many bytes of the version's files have been verified.
 
     Raises:
         VersionRefused: a file is missing or corrupt, the graph cannot be opened, or parity failed.
@@ -67,7 +73,7 @@ def load_version(
     try:
         manifest = read_manifest(folder)
         _check_listed(folder, manifest)
-        verify_files(folder, manifest.files, check_cancelled)
+        verify_files(folder, manifest.files, check_cancelled, verified)
         labels = _read_labels(folder, manifest)
         onnx = open_graph(folder / MODEL_FILE)
         check_cancelled()
@@ -91,8 +97,24 @@ def load_version(
     return LoadedModel(manifest, folder, onnx, parity, time.monotonic() - start, labels, sample)
 
 
-def verify_files(folder: Path, files: Mapping[str, str], check_cancelled: Callable[[], None] = lambda: None) -> None:
-    """Compare each file of a folder with its stated SHA-256; raises `VersionRefused` naming the first that differs."""
+def verify_files(
+    folder: Path,
+    files: Mapping[str, str],
+    check_cancelled: Callable[[], None] = lambda: None,
+    verified: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Compare each file of a folder with its stated SHA-256. Gigabytes take seconds, and the log tells how far it is.
+
+    Args:
+        folder: where the files lie.
+        files: name → SHA-256 in hexadecimal.
+        check_cancelled: raises `LoadCancelled` to give up.
+        verified: told after each MiB how many bytes have been read, over all files.
+
+    Raises:
+        VersionRefused: naming the first file that is missing or differs.
+    """
+    done, said = 0, time.monotonic()
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
@@ -101,7 +123,18 @@ def verify_files(folder: Path, files: Mapping[str, str], check_cancelled: Callab
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
+                done += len(chunk)
+                verified(done)
                 check_cancelled()
+                if time.monotonic() - said >= _QUIET_SECONDS:
+                    said = time.monotonic()
+                    _logger.info(
+                        "verifying model",
+                        model=folder.parent.name,
+                        version=folder.name,
+                        file=name,
+                        megabytes=done >> 20,
+                    )
         actual = digest.hexdigest()
         if actual != expected:
             raise VersionRefused(
@@ -114,6 +147,12 @@ def _check_listed(folder: Path, manifest: ModelManifest) -> None:
     for name in (MODEL_FILE, manifest.golden.file, manifest.labels):
         if name is not None and name not in manifest.files:
             raise VersionRefused(f"{folder.parent.name}/{folder.name}: {MANIFEST_FILE} states no SHA-256 of {name}")
+    # The graph names its files of weights itself; whatever it could find beside it has to be verified.
+    for path in folder.glob(f"{MODEL_FILE}.*"):
+        if path.name not in manifest.files:
+            raise VersionRefused(
+                f"{folder.parent.name}/{folder.name}: {MANIFEST_FILE} states no SHA-256 of {path.name}"
+            )
 
 
 def _check_tensors(folder: Path, manifest: ModelManifest, onnx: OnnxModel) -> None:

@@ -21,6 +21,7 @@ class VersionRecord:
         serving: what serves; None when nothing does.
         served_fingerprint: of the files that `serving` was made from.
         loading: whether it is being loaded.
+        verified_bytes: how much of its files the load in progress has verified; what the last one had, when none is.
         leaving: how many replaced or unloaded forms of it are still held by requests in flight.
         refused_fingerprint: of the files that were refused last, and why.
     """
@@ -31,6 +32,7 @@ class VersionRecord:
     serving: ServingModel | None = None
     served_fingerprint: str = ""
     loading: bool = False
+    verified_bytes: int = 0
     leaving: int = 0
     refused_fingerprint: str = ""
     reason: str = ""
@@ -60,6 +62,10 @@ class VersionRecord:
             return State.UNLOADING
         return State.FAILED if self.refused else State.UNLOADED
 
+    def verified(self, count: int) -> None:
+        """Note how many bytes the load in progress has verified; called from the thread that loads."""
+        self.verified_bytes = count
+
     def serve(self, serving: ServingModel, fingerprint: str) -> None:
         """Put a loaded form into service."""
         self.serving, self.served_fingerprint = serving, fingerprint
@@ -88,6 +94,7 @@ class VersionRecord:
             model=self.serving.model if self.serving else None,
             default=default,
             policy=str(policy),
+            verified_bytes=self.verified_bytes if self.loading else 0,
         )
 
 

@@ -254,9 +254,11 @@ class ModelRepository:
         folder = record.folder
         if folder is None:
             return
-        record.loading = True
+        record.loading, record.verified_bytes = True, 0
         try:
-            serving = await self._on_thread(lambda: self._builder.build(folder.path, self._check_closing))
+            serving = await self._on_thread(
+                lambda: self._builder.build(folder.path, self._check_closing, record.verified)
+            )
         except VersionRefused as error:
             record.refuse(folder.fingerprint, str(error))
             _logger.error("model refused", model=record.name, version=record.version, reason=str(error))

@@ -51,14 +51,21 @@ class ServingBuilder:
     factories: Mapping[str, PipelineFactory]
     tensors: PipelineFactory
 
-    def build(self, folder: Path, check_cancelled: Callable[[], None]) -> ServingModel:
+    def build(
+        self, folder: Path, check_cancelled: Callable[[], None], verified: Callable[[int], None] = lambda count: None
+    ) -> ServingModel:
         """Verify, open, check and warm up the version in `folder` and its pipelines.
+
+        Args:
+            folder: `<name>/<version>` in the repository.
+            check_cancelled: as in `load_version`.
+            verified: as in `load_version`.
 
         Raises:
             VersionRefused: it cannot serve; the message says why.
             LoadCancelled: raised by `check_cancelled`.
         """
-        model = load_version(folder, self.open_graph, check_cancelled)
+        model = load_version(folder, self.open_graph, check_cancelled, verified)
         factory = self.factories.get(model.manifest.task)
         pipeline = _make(factory, model, model.manifest.task) if factory else None
         check_cancelled()

@@ -34,6 +34,7 @@ class VersionState:
         model: what serves; None when nothing does.
         default: whether requests that name no version get it.
         policy: version policy of the model, for example `latest:1`.
+        verified_bytes: while it is being loaded, how much of its files has been verified; else 0.
     """
 
     name: str
@@ -46,3 +47,4 @@ class VersionState:
     model: LoadedModel | None = None
     default: bool = False
     policy: str = ""
+    verified_bytes: int = 0

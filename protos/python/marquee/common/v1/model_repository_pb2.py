@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(marquee/common/v1/model_repository.proto\x12\x11marquee.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11ListModelsRequest\"\\\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.marquee.common.v1.ModelStatus\x12\x16\n\x0eresident_bytes\x18\x02 \x01(\x03\"1\n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"C\n\x11LoadModelResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.marquee.common.v1.ModelStatus\"3\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x15\n\x13UnloadModelResponse\"\x9d\x02\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.marquee.common.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x1a\n\x12\x65xecution_provider\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x19\n\x11load_milliseconds\x18\x08 \x01(\x03\x12\x10\n\x08required\x18\t \x01(\x08\x12\x16\n\x0eversion_policy\x18\n \x01(\t\x12\x17\n\x0f\x64\x65\x66\x61ult_version\x18\x0b \x01(\x08\x12\x15\n\rdefault_model\x18\x0c \x01(\x08\"4\n\x11LoadBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"?\n\x12LoadBundleResponse\x12)\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x19.marquee.common.v1.Bundle\"6\n\x13UnloadBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x16\n\x14UnloadBundleResponse\"$\n\x12ListBundlesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"A\n\x13ListBundlesResponse\x12*\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Bundle\"3\n\x10GetBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\">\n\x11GetBundleResponse\x12)\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x19.marquee.common.v1.Bundle\"\xcf\x01\n\x06\x42undle\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x65vent_watermark\x18\x04 \x01(\x03\x12\x0f\n\x07scorers\x18\x05 \x03(\t\x12\x12\n\nitem_count\x18\x06 \x01(\x05\x12\x10\n\x08item_ids\x18\x07 \x03(\t\x12\x12\n\nhas_ranker\x18\x08 \x01(\x08\x12\x0f\n\x07rankers\x18\t \x03(\t*\xa6\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x05\x32\x9b\x05\n\x16ModelRepositoryService\x12Y\n\nListModels\x12$.marquee.common.v1.ListModelsRequest\x1a%.marquee.common.v1.ListModelsResponse\x12V\n\tLoadModel\x12#.marquee.common.v1.LoadModelRequest\x1a$.marquee.common.v1.LoadModelResponse\x12\\\n\x0bUnloadModel\x12%.marquee.common.v1.UnloadModelRequest\x1a&.marquee.common.v1.UnloadModelResponse\x12Y\n\nLoadBundle\x12$.marquee.common.v1.LoadBundleRequest\x1a%.marquee.common.v1.LoadBundleResponse\x12_\n\x0cUnloadBundle\x12&.marquee.common.v1.UnloadBundleRequest\x1a\'.marquee.common.v1.UnloadBundleResponse\x12\\\n\x0bListBundles\x12%.marquee.common.v1.ListBundlesRequest\x1a&.marquee.common.v1.ListBundlesResponse\x12V\n\tGetBundle\x12#.marquee.common.v1.GetBundleRequest\x1a$.marquee.common.v1.GetBundleResponseB\\\n\x15\x64\x65v.marquee.common.v1P\x01Z-marquee.dev/protos/marquee/common/v1;commonv1\xaa\x02\x11Marquee.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(marquee/common/v1/model_repository.proto\x12\x11marquee.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11ListModelsRequest\"\\\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.marquee.common.v1.ModelStatus\x12\x16\n\x0eresident_bytes\x18\x02 \x01(\x03\"1\n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"C\n\x11LoadModelResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x1e.marquee.common.v1.ModelStatus\"3\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x15\n\x13UnloadModelResponse\"\xb5\x02\n\x0bModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.marquee.common.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x1a\n\x12\x65xecution_provider\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x19\n\x11load_milliseconds\x18\x08 \x01(\x03\x12\x10\n\x08required\x18\t \x01(\x08\x12\x16\n\x0eversion_policy\x18\n \x01(\t\x12\x17\n\x0f\x64\x65\x66\x61ult_version\x18\x0b \x01(\x08\x12\x15\n\rdefault_model\x18\x0c \x01(\x08\x12\x16\n\x0everified_bytes\x18\r \x01(\x03\"4\n\x11LoadBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"?\n\x12LoadBundleResponse\x12)\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x19.marquee.common.v1.Bundle\"6\n\x13UnloadBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x16\n\x14UnloadBundleResponse\"$\n\x12ListBundlesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"A\n\x13ListBundlesResponse\x12*\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Bundle\"3\n\x10GetBundleRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\">\n\x11GetBundleResponse\x12)\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x19.marquee.common.v1.Bundle\"\xcf\x01\n\x06\x42undle\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x65vent_watermark\x18\x04 \x01(\x03\x12\x0f\n\x07scorers\x18\x05 \x03(\t\x12\x12\n\nitem_count\x18\x06 \x01(\x05\x12\x10\n\x08item_ids\x18\x07 \x03(\t\x12\x12\n\nhas_ranker\x18\x08 \x01(\x08\x12\x0f\n\x07rankers\x18\t \x03(\t*\xa6\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x05\x32\x9b\x05\n\x16ModelRepositoryService\x12Y\n\nListModels\x12$.marquee.common.v1.ListModelsRequest\x1a%.marquee.common.v1.ListModelsResponse\x12V\n\tLoadModel\x12#.marquee.common.v1.LoadModelRequest\x1a$.marquee.common.v1.LoadModelResponse\x12\\\n\x0bUnloadModel\x12%.marquee.common.v1.UnloadModelRequest\x1a&.marquee.common.v1.UnloadModelResponse\x12Y\n\nLoadBundle\x12$.marquee.common.v1.LoadBundleRequest\x1a%.marquee.common.v1.LoadBundleResponse\x12_\n\x0cUnloadBundle\x12&.marquee.common.v1.UnloadBundleRequest\x1a\'.marquee.common.v1.UnloadBundleResponse\x12\\\n\x0bListBundles\x12%.marquee.common.v1.ListBundlesRequest\x1a&.marquee.common.v1.ListBundlesResponse\x12V\n\tGetBundle\x12#.marquee.common.v1.GetBundleRequest\x1a$.marquee.common.v1.GetBundleResponseB\\\n\x15\x64\x65v.marquee.common.v1P\x01Z-marquee.dev/protos/marquee/common/v1;commonv1\xaa\x02\x11Marquee.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.common.v1.model_rep
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025dev.marquee.common.v1P\001Z-marquee.dev/protos/marquee/common/v1;commonv1\252\002\021Marquee.Common.V1'
-  _globals['_MODELSTATE']._serialized_start=1327
-  _globals['_MODELSTATE']._serialized_end=1493
+  _globals['_MODELSTATE']._serialized_start=1351
+  _globals['_MODELSTATE']._serialized_end=1517
   _globals['_LISTMODELSREQUEST']._serialized_start=96
   _globals['_LISTMODELSREQUEST']._serialized_end=115
   _globals['_LISTMODELSRESPONSE']._serialized_start=117
@@ -48,25 +48,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNLOADMODELRESPONSE']._serialized_start=384
   _globals['_UNLOADMODELRESPONSE']._serialized_end=405
   _globals['_MODELSTATUS']._serialized_start=408
-  _globals['_MODELSTATUS']._serialized_end=693
-  _globals['_LOADBUNDLEREQUEST']._serialized_start=695
-  _globals['_LOADBUNDLEREQUEST']._serialized_end=747
-  _globals['_LOADBUNDLERESPONSE']._serialized_start=749
-  _globals['_LOADBUNDLERESPONSE']._serialized_end=812
-  _globals['_UNLOADBUNDLEREQUEST']._serialized_start=814
-  _globals['_UNLOADBUNDLEREQUEST']._serialized_end=868
-  _globals['_UNLOADBUNDLERESPONSE']._serialized_start=870
-  _globals['_UNLOADBUNDLERESPONSE']._serialized_end=892
-  _globals['_LISTBUNDLESREQUEST']._serialized_start=894
-  _globals['_LISTBUNDLESREQUEST']._serialized_end=930
-  _globals['_LISTBUNDLESRESPONSE']._serialized_start=932
-  _globals['_LISTBUNDLESRESPONSE']._serialized_end=997
-  _globals['_GETBUNDLEREQUEST']._serialized_start=999
-  _globals['_GETBUNDLEREQUEST']._serialized_end=1050
-  _globals['_GETBUNDLERESPONSE']._serialized_start=1052
-  _globals['_GETBUNDLERESPONSE']._serialized_end=1114
-  _globals['_BUNDLE']._serialized_start=1117
-  _globals['_BUNDLE']._serialized_end=1324
-  _globals['_MODELREPOSITORYSERVICE']._serialized_start=1496
-  _globals['_MODELREPOSITORYSERVICE']._serialized_end=2163
+  _globals['_MODELSTATUS']._serialized_end=717
+  _globals['_LOADBUNDLEREQUEST']._serialized_start=719
+  _globals['_LOADBUNDLEREQUEST']._serialized_end=771
+  _globals['_LOADBUNDLERESPONSE']._serialized_start=773
+  _globals['_LOADBUNDLERESPONSE']._serialized_end=836
+  _globals['_UNLOADBUNDLEREQUEST']._serialized_start=838
+  _globals['_UNLOADBUNDLEREQUEST']._serialized_end=892
+  _globals['_UNLOADBUNDLERESPONSE']._serialized_start=894
+  _globals['_UNLOADBUNDLERESPONSE']._serialized_end=916
+  _globals['_LISTBUNDLESREQUEST']._serialized_start=918
+  _globals['_LISTBUNDLESREQUEST']._serialized_end=954
+  _globals['_LISTBUNDLESRESPONSE']._serialized_start=956
+  _globals['_LISTBUNDLESRESPONSE']._serialized_end=1021
+  _globals['_GETBUNDLEREQUEST']._serialized_start=1023
+  _globals['_GETBUNDLEREQUEST']._serialized_end=1074
+  _globals['_GETBUNDLERESPONSE']._serialized_start=1076
+  _globals['_GETBUNDLERESPONSE']._serialized_end=1138
+  _globals['_BUNDLE']._serialized_start=1141
+  _globals['_BUNDLE']._serialized_end=1348
+  _globals['_MODELREPOSITORYSERVICE']._serialized_start=1520
+  _globals['_MODELREPOSITORYSERVICE']._serialized_end=2187
 # @@protoc_insertion_point(module_scope)

@@ -214,6 +214,7 @@ class ModelStatus(_message.Message):
     VERSION_POLICY_FIELD_NUMBER: _builtins.int
     DEFAULT_VERSION_FIELD_NUMBER: _builtins.int
     DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
+    VERIFIED_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model."""
     version: _builtins.str
@@ -238,6 +239,10 @@ class ModelStatus(_message.Message):
     """True for the version that answers requests which name the model and no version."""
     default_model: _builtins.bool
     """True for the versions of the model that answers requests which name no model."""
+    verified_bytes: _builtins.int
+    """While the version is being loaded, how many bytes of its files have been verified, 0 to `size_bytes`: models of gigabytes take a while. Zero when it is
+    not being loaded.
+    """
     def __init__(
         self,
         *,
@@ -253,10 +258,11 @@ class ModelStatus(_message.Message):
         version_policy: _builtins.str = ...,
         default_version: _builtins.bool = ...,
         default_model: _builtins.bool = ...,
+        verified_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "default_version", b"default_version", "execution_provider", b"execution_provider", "load_milliseconds", b"load_milliseconds", "name", b"name", "reason", b"reason", "required", b"required", "size_bytes", b"size_bytes", "state", b"state", "task", b"task", "version", b"version", "version_policy", b"version_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "default_version", b"default_version", "execution_provider", b"execution_provider", "load_milliseconds", b"load_milliseconds", "name", b"name", "reason", b"reason", "required", b"required", "size_bytes", b"size_bytes", "state", b"state", "task", b"task", "verified_bytes", b"verified_bytes", "version", b"version", "version_policy", b"version_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

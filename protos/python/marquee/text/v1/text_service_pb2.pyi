@@ -133,7 +133,7 @@ class ClassifyTextRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     TOP_COUNT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model as in EmbedText."""
+    """Model as in EmbedText, or one of the task "text-classification"."""
     top_count: _builtins.int
     """Labels to return for each text, best first. Zero means 5; above the number of labels is coerced to it; negative is INVALID_ARGUMENT."""
     @_builtins.property
@@ -142,7 +142,9 @@ class ClassifyTextRequest(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Labels to score, 2 to 100, each of 1 to 200 characters, without repeats. Plain words work best: "space adventure", "romantic comedy"."""
+        """Labels to score, 2 to 100, each of 1 to 200 characters, without repeats. Plain words work best: "space adventure", "romantic comedy". Empty for a model of
+        the task "text-classification", which answers its own labels: labels for such a model are INVALID_ARGUMENT, as are none for a model of vectors.
+        """
 
     def __init__(
         self,
@@ -223,9 +225,11 @@ class TextLabel(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """The label as the caller wrote it."""
+    """The label as the caller wrote it, or the model's own."""
     score: _builtins.float
-    """Cosine between the text's and the label's vector, -1 to 1. It orders labels; it is not a probability."""
+    """Of the caller's labels the cosine between the text's and the label's vector, -1 to 1: it orders labels and is no probability. Of a model's own labels the
+    model's probability, 0 to 1; where several may hold at once, each has one of its own and they do not sum to 1.
+    """
     def __init__(
         self,
         *,

@@ -75,7 +75,8 @@ class TextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ClassifyText(self, request, context):
-        """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector.
+        """Scores texts against labels: the caller's own without training, by the cosine between the text's and the label's vector; or those that a model of the task
+        "text-classification" was trained for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

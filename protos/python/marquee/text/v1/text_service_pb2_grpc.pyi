@@ -37,7 +37,9 @@ class TextServiceStub:
     EmbedText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.EmbedTextRequest, _text_service_pb2.EmbedTextResponse]
     """Turns texts into vectors of length one, for search, similarity and cold items."""
     ClassifyText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.ClassifyTextRequest, _text_service_pb2.ClassifyTextResponse]
-    """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+    """Scores texts against labels: the caller's own without training, by the cosine between the text's and the label's vector; or those that a model of the task
+    "text-classification" was trained for.
+    """
     UnderstandText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateText: _grpc.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]
@@ -53,7 +55,9 @@ class TextServiceAsyncStub(TextServiceStub):
     EmbedText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.EmbedTextRequest, _text_service_pb2.EmbedTextResponse]  # type: ignore[assignment]
     """Turns texts into vectors of length one, for search, similarity and cold items."""
     ClassifyText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.ClassifyTextRequest, _text_service_pb2.ClassifyTextResponse]  # type: ignore[assignment]
-    """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+    """Scores texts against labels: the caller's own without training, by the cosine between the text's and the label's vector; or those that a model of the task
+    "text-classification" was trained for.
+    """
     UnderstandText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]  # type: ignore[assignment]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateText: _aio.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]  # type: ignore[assignment]
@@ -78,7 +82,9 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _text_service_pb2.ClassifyTextRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_text_service_pb2.ClassifyTextResponse, _abc.Awaitable[_text_service_pb2.ClassifyTextResponse]]:
-        """Scores texts against the caller's own labels without training, by the cosine between the text's and the label's vector."""
+        """Scores texts against labels: the caller's own without training, by the cosine between the text's and the label's vector; or those that a model of the task
+        "text-classification" was trained for.
+        """
 
     @_abc_1.abstractmethod
     def UnderstandText(
