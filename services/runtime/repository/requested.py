@@ -16,11 +16,13 @@ class RequestedModels(Generic[PipelineT]):
 
     Args:
         models: repository of the service.
-        kind: class of the pipelines that can answer.
+        kind: class of the pipelines that can answer, or several.
         default: model that answers when the request names none.
     """
 
-    def __init__(self, models: ModelRepository, kind: type[PipelineT], default: str) -> None:
+    def __init__(
+        self, models: ModelRepository, kind: type[PipelineT] | tuple[type[PipelineT], ...], default: str
+    ) -> None:
         self._models = models
         self._kind = kind
         self._default = default

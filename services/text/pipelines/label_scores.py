@@ -21,7 +21,12 @@ def check_labels(check: Violations, labels: Sequence[str], top_count: int) -> in
         for index, label in enumerate(labels):
             check.text(f"labels[{index}]", label, maximum=MAXIMUM_LABEL_CHARACTERS)
         check.unique("labels", labels)
-    return min(check.size("top_count", top_count, default=DEFAULT_TOP, maximum=MAXIMUM_LABELS), len(labels))
+    return min(check_top_count(check, top_count), len(labels))
+
+
+def check_top_count(check: Violations, top_count: int) -> int:
+    """Check how many labels are asked for and return how many that means at most."""
+    return check.size("top_count", top_count, default=DEFAULT_TOP, maximum=MAXIMUM_LABELS)
 
 
 def classify(
