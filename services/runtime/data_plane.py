@@ -18,7 +18,7 @@ from services.runtime.batching.lane import Lane, LaneMetrics, ModelIdentity
 from services.runtime.batching.scheduler import Scheduler
 from services.runtime.batching.work import UNSHARED, Ticket, Work
 from services.runtime.errors import Unavailable
-from services.runtime.pipeline import Pipeline, Place, Prepared
+from services.runtime.pipeline import Pipeline, Place, Prepared, Size
 from services.runtime.request_context import Priority, RequestContext, current_request
 from services.runtime.response_cache import ResponseCache, entry_key
 
@@ -163,6 +163,78 @@ class DataPlane:
             self._cache.put(key, reply)
         return reply, timings
 
+    def lane_of(self, pipeline: Pipeline[Any, Any, Any, Any], model: ModelIdentity) -> Lane:
+        """Return what is known of a pipeline's work."""
+        return pipeline.lane or self._open_lane(pipeline, model)
+
+    async def prepare(self, pipeline: Pipeline[RequestT, BatchT, Any, Any], request: RequestT) -> Prepared[BatchT]:
+        """Prepare a request, inline or on a thread as its pipeline says, whose runs `take_turn` will do.
+
+        Raises:
+            ServiceError: the input is bad, the deadline passed, or the service is shutting down.
+        """
+        call = current_request()
+        if self._closed:
+            raise _shutting_down()
+        prepared = await self._place(pipeline.place_of_prepare(request), lambda: pipeline.prepare(request))
+        call.check_deadline()
+        return prepared
+
+    async def take_turn(
+        self, pipeline: Pipeline[Any, BatchT, OutputT, Any], batch: BatchT, size: Size, priority: Priority
+    ) -> Ticket[OutputT]:
+        """Run one batch on an engine, for a pipeline whose requests take many runs one after the other and share them
+        in its own way. Turns wait in the queue like all work; they are not refused, since their requests were let in,
+        and they count in what newcomers are told to wait. The caller counts the answers: `count_answer`.
+
+        Args:
+            pipeline: what runs; `lane_of` was asked for it.
+            batch: its input.
+            size: how large the run is.
+            priority: how urgent it is.
+
+        Returns:
+            The ticket of the run: its only output and its times.
+        """
+        lane = pipeline.lane
+        if lane is None or self._closed:
+            raise _shutting_down()
+        ticket: Ticket[OutputT] = Ticket(lane, 1, None, priority)
+        admitted = self._admission.enter(lane, priority)
+        try:
+            self._engines.start()
+            self._scheduler.put([Work(pipeline, ticket, batch, 0, size)])
+            await ticket.wait()
+        finally:
+            self._admission.leave(admitted, missed=False)
+        lane.observe_request(ticket.share_seconds)
+        return ticket
+
+    def count_answer(
+        self,
+        pipeline: Pipeline[Any, Any, Any, Any],
+        call: RequestContext,
+        cost: int,
+        seconds: float,
+        answered: bool = True,
+    ) -> None:
+        """Count one request whose work was done in turns.
+
+        Args:
+            pipeline: what did it.
+            call: whose request it is.
+            cost: work done, in the pipeline's unit.
+            seconds: its share of engine seconds.
+            answered: whether it was answered whole; of one that was given up only the use is counted.
+        """
+        lane = pipeline.lane
+        if lane is None:
+            return
+        if answered:
+            self._count(call, lane, pipeline.cost_unit, cost, seconds)
+        elif self._usage is not None:
+            self._usage.add(call.tenant, lane.identity.name, lane.identity.version, pipeline.cost_unit, cost, seconds)
+
     def close(self, seconds: float = 10.0) -> None:
         """Wait for the runs in progress, at most `seconds`, and end the threads."""
         self._closed = True
@@ -211,7 +283,7 @@ class DataPlane:
         prepared: Prepared[BatchT] | None,
     ) -> tuple[ReplyT, Timings]:
         if self._closed:
-            raise Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
+            raise _shutting_down()
         rank = call.priority if priority is None else priority
         call.check_deadline()
         admitted = self._admission.admit(lane, rank, call.remaining_seconds())
@@ -282,6 +354,10 @@ class DataPlane:
             lane.metrics.answered(unit, cost)
         if self._usage is not None:
             self._usage.add(call.tenant, identity.name, identity.version, unit, cost, seconds)
+
+
+def _shutting_down() -> Unavailable:
+    return Unavailable("SHUTTING_DOWN", "the service is shutting down; call another replica")
 
 
 def _works(

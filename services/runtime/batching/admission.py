@@ -92,6 +92,12 @@ class Admission:
         self._requests += 1
         return Admitted(priority, charge, wait > 0)
 
+    def enter(self, lane: Lane, priority: Priority) -> Admitted:
+        """Count work of requests that were let in before: it is never refused, and others wait behind it."""
+        self._backlog[priority] += lane.request_seconds
+        self._requests += 1
+        return Admitted(priority, lane.request_seconds, False)
+
     def leave(self, admitted: Admitted, missed: bool) -> None:
         """Give back the charge of a request that was answered, failed or left, and learn from its end.
 
