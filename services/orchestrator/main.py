@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import grpc
@@ -17,17 +18,26 @@ from marquee.entertainment.v1 import (
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
     user_service_pb2_grpc,
+    writing_service_pb2_grpc,
 )
 from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.content.analysis import TextAnalyzer
+from services.orchestrator.content.language import load_tables
 from services.orchestrator.content.moderation.moderator import Moderator
+from services.orchestrator.content.writing.blurbs import Blurbs
+from services.orchestrator.content.writing.explanations import Explanations
+from services.orchestrator.content.writing.generation import Generation
+from services.orchestrator.content.writing.rephrasing import Rephraser
+from services.orchestrator.content.writing.reviews.summaries import ReviewSummaries
+from services.orchestrator.content.writing.writer import ItemWriter
 from services.orchestrator.events.event_checks import EventChecks
 from services.orchestrator.insight.user_insight import UserInsights
 from services.orchestrator.maintenance import StoreMaintenance
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
+from services.orchestrator.recommend.item_reasons import ItemExplainer
 from services.orchestrator.recommend.pipeline import Recommender
 from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.similar import SimilarItems
@@ -44,6 +54,7 @@ from services.orchestrator.servicers.moderation import ModerationServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
 from services.orchestrator.servicers.user import UserServicer
+from services.orchestrator.servicers.writing import WritingServicer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store.factory import UnsupportedStore, open_store
 from services.orchestrator.token_keys import token_keys
@@ -64,6 +75,7 @@ CONTRACTS = [
         "RouteService",
         "ContentService",
         "ModerationService",
+        "WritingService",
     )
 ]
 
@@ -110,7 +122,15 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     )
 
     content = ContentServicer(TextAnalyzer(mesh, settings))
-    moderation = ModerationServicer(store, Moderator(store, mesh, settings))
+    moderator = Moderator(store, mesh, settings)
+    moderation = ModerationServicer(store, moderator)
+    writer = ItemWriter(Rephraser(mesh, moderator))
+    writing = WritingServicer(
+        Explanations(store, ItemExplainer(recommender), writer, settings),
+        Blurbs(store, snapshots, writer, settings),
+        ReviewSummaries(writer, settings),
+        Generation(mesh, moderator, settings),
+    )
 
     def attach(server: grpc.aio.Server) -> None:
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
@@ -122,9 +142,11 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         bundle_service_pb2_grpc.add_BundleServiceServicer_to_server(BundleServicer(store, bundles), server)
         content_service_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
         moderation_service_pb2_grpc.add_ModerationServiceServicer_to_server(moderation, server)
+        writing_service_pb2_grpc.add_WritingServiceServicer_to_server(writing, server)
         route_service_pb2_grpc.add_RouteServiceServicer_to_server(RouteServicer(store, bundles), server)
 
     async def start() -> Sequence[str]:
+        await asyncio.to_thread(load_tables)
         # With the model services down it still answers, so their absence does not keep it from being ready.
         bundles.start()
         backfill.start()

@@ -63,6 +63,12 @@ class OrchestratorSettings(ServiceSettings):
     content_seconds: float = Field(
         default=5.0, gt=0, le=60, description="Longest that a model service may take to analyse or moderate texts."
     )
+    generation_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        le=3600,
+        description="Longest that a language model may write on for a caller who names no deadline.",
+    )
     enrichment_seconds: float = Field(
         default=20.0,
         gt=0,

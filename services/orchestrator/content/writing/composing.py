@@ -17,9 +17,7 @@ class Composed:
     slots: tuple[str, ...]
 
 
-def compose(
-    parts: Sequence[str], style: Style, values: Mapping[str, str], seed: int, most_characters: int
-) -> Composed:
+def compose(parts: Sequence[str], style: Style, values: Mapping[str, str], seed: int, most_characters: int) -> Composed:
     """Return one sentence of each part that has something to say, as far as the text stays short enough.
 
     The first part always speaks; where even its shortest sentence is too long, the sentence is cut with "…". No fact
@@ -28,7 +26,9 @@ def compose(
     sentences: list[str] = []
     slots: list[str] = []
     for part in parts:
-        left = {slot: "" if slot in slots and slot not in ("title", "noun") else value for slot, value in values.items()}
+        left = {
+            slot: "" if slot in slots and slot not in ("title", "noun") else value for slot, value in values.items()
+        }
         if "kind" in slots or "mix" in slots:
             left["kind"] = left["mix"] = ""
         template = choose(part, style, left, seed)
@@ -46,9 +46,7 @@ def compose(
     return Composed(" ".join(sentences), tuple(slots))
 
 
-def _that_fits(
-    part: str, style: Style, values: Mapping[str, str], seed: int, room: int
-) -> tuple[Template | None, str]:
+def _that_fits(part: str, style: Style, values: Mapping[str, str], seed: int, room: int) -> tuple[Template | None, str]:
     fitting = [
         (template, filled)
         for template in candidates(part, style, values)

@@ -83,6 +83,9 @@ class Facts:
         standing: 10 when it is among the ten most popular of the catalogue, and so on; 0 when it is not.
         popular: whether it is in the upper quarter by popularity.
         reasons: why a user might like it, strongest first.
+        review_count: reviews that were read, 0 for none.
+        rating, rating_scale: their mean rating and the best one, as they are said; empty without one.
+        praised, criticised: what the reviews speak well and ill of.
     """
 
     title: Title
@@ -94,6 +97,15 @@ class Facts:
     standing: int = 0
     popular: bool = False
     reasons: tuple[ReasonFact, ...] = field(default=())
+    review_count: int = 0
+    rating: str = ""
+    rating_scale: str = ""
+    praised: tuple[str, ...] = ()
+    criticised: tuple[str, ...] = ()
+
+    def with_sentences(self, count: int) -> Facts:
+        """Return the same facts with the first so many sentences of the description."""
+        return replace(self, sentences=self.sentences[:count])
 
     def because(self, reasons: Sequence[ReasonFact]) -> Facts:
         """Return the same facts with these reasons."""
@@ -158,7 +170,9 @@ def reason_facts(
         elif kind in ("fresh", "pinned"):
             found.append(ReasonFact(kind, source="catalog" if kind == "fresh" else source))
         elif kind == "taste":
-            found += [ReasonFact("taste", tag, source="settings") for tag in facts.genres if tag.casefold() in liked][:1]
+            found += [ReasonFact("taste", tag, source="settings") for tag in facts.genres if tag.casefold() in liked][
+                :1
+            ]
     return list(dict.fromkeys(found))
 
 
@@ -166,9 +180,7 @@ def _verbs(history: Sequence[UserEvent], kind: str) -> dict[str, str]:
     """Return what the user did with each item that spoke for others: the strongest of the events with it."""
     strongest: dict[str, UserEvent] = {}
     for event in history:
-        if event.weight > 0 and (
-            event.item_id not in strongest or _rank(event) >= _rank(strongest[event.item_id])
-        ):
+        if event.weight > 0 and (event.item_id not in strongest or _rank(event) >= _rank(strongest[event.item_id])):
             strongest[event.item_id] = event
     return {item_id: _verb(event, kind) for item_id, event in strongest.items()}
 

@@ -85,7 +85,9 @@ def _table() -> tuple[Genre, ...]:
             row["of"],
             row["before"],
             row.get("noun", ""),
-            frozenset(map(str.lower, (*row["names"], row["before"], row.get("noun", row["before"]), *row.get("also", ())))),
+            frozenset(
+                map(str.lower, (*row["names"], row["before"], row.get("noun", row["before"]), *row.get("also", ())))
+            ),
         )
         for row in rows
     )

@@ -47,11 +47,7 @@ class Template:
 
 def candidates(part: str, style: Style, values: Mapping[str, str]) -> list[Template]:
     """Return the templates of a part whose slots all have values, those that say the most first."""
-    usable = [
-        template
-        for template in _table()[part][style]
-        if all(values.get(slot) for slot in template.slots)
-    ]
+    usable = [template for template in _table()[part][style] if all(values.get(slot) for slot in template.slots)]
     return sorted(usable, key=lambda template: -template.says)
 
 
@@ -80,7 +76,8 @@ def template_words() -> frozenset[str]:
 def _table() -> Mapping[str, Mapping[Style, Sequence[Template]]]:
     content = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return {
-        part: {style: [_template(text) for text in styles[style]] for style in STYLES} for part, styles in content.items()
+        part: {style: [_template(text) for text in styles[style]] for style in STYLES}
+        for part, styles in content.items()
     }
 
 

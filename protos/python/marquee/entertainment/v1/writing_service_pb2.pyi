@@ -488,12 +488,15 @@ class SummarizeReviewsRequest(_message.Message):
     QUOTE_COUNT_FIELD_NUMBER: _builtins.int
     RATING_SCALE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     aspect_count: _builtins.int
     """Aspects to return as praised and as criticised at most. Zero means 5; above 20 is coerced to it; negative is INVALID_ARGUMENT."""
     quote_count: _builtins.int
     """Quotes to return at most. Zero means 4; above 20 is coerced to it; negative is INVALID_ARGUMENT."""
     rating_scale: _builtins.float
     """Best rating there is, above 0 to 1,000; ratings are from 0 to it. Zero means 5."""
+    subject: _builtins.str
+    """What the reviews are of, at most 500 characters. A language model rephrases the summary only where it is named."""
     @_builtins.property
     def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___Review]:
         """Reviews, 1 to 500, together at most 1,000,000 characters."""
@@ -517,10 +520,11 @@ class SummarizeReviewsRequest(_message.Message):
         quote_count: _builtins.int = ...,
         rating_scale: _builtins.float = ...,
         options: Global___WritingOptions | None = ...,
+        subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aspect_count", b"aspect_count", "aspects", b"aspects", "options", b"options", "quote_count", b"quote_count", "rating_scale", b"rating_scale", "reviews", b"reviews"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aspect_count", b"aspect_count", "aspects", b"aspects", "options", b"options", "quote_count", b"quote_count", "rating_scale", b"rating_scale", "reviews", b"reviews", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,58 @@
+"""What a model service answers a call with, as this service's own error."""
+
+from __future__ import annotations
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from services.orchestrator.mesh import MeshError
+from services.runtime.errors import (
+    STATUS_DETAILS_KEY,
+    DeadlinePassed,
+    FieldViolation,
+    ServiceError,
+    Unavailable,
+)
+
+_CALLERS = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
+
+
+def as_service_error(error: MeshError) -> ServiceError:
+    """Return the error for our caller: what the caller can mend keeps its code, reason and fields; the rest is ours."""
+    if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlinePassed("the text service was not done before the deadline; ask for fewer tokens or more time")
+    if error.code not in _CALLERS:
+        return Unavailable("TEXT_SERVICE_UNAVAILABLE", f"{error.summary()}; try again later")
+    info, violations, retry = _details(error.cause)
+    return ServiceError(
+        error.code,
+        info.reason or error.code.name,
+        error.details or error.summary(),
+        metadata=dict(info.metadata),
+        violations=violations,
+        retry_after_seconds=retry,
+    )
+
+
+def _details(
+    cause: grpc.aio.AioRpcError,
+) -> tuple[error_details_pb2.ErrorInfo, list[FieldViolation], float | None]:
+    info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    seconds = None
+    for key, value in cause.trailing_metadata() or ():
+        if key != STATUS_DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        for detail in status_pb2.Status.FromString(value).details:
+            detail.Unpack(info)
+            detail.Unpack(request)
+            if detail.Unpack(retry):
+                seconds = retry.retry_delay.ToMilliseconds() / 1000
+    return info, [FieldViolation(one.field, one.description) for one in request.field_violations], seconds
