@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marquee.common.v1.report_pb2 import ModelReport
 from marquee.entertainment.v1 import content_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2 as text_pb
-from services.orchestrator.content.language import Language, identify
+from services.orchestrator.content.language import Language, identify_all
 from services.orchestrator.content.moderation.toxicity import read_messages
+from services.orchestrator.content.request_checks import MAXIMUM_TEXTS
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.budget import Budget
 from services.orchestrator.recommend.steps import StepLog, describe_model
@@ -60,8 +62,7 @@ class TextAnalyzer:
         """
         analyses = [pb.TextAnalysis() for _ in texts]
         with steps.measure("language"):
-            found = await asyncio.to_thread(lambda: [identify(text) for text in texts])
-            languages = [Language(wish.language, 1.0)] * len(texts) if wish.language else found
+            languages = [Language(wish.language, 1.0)] * len(texts) if wish.language else await identify_all(texts)
         if LANGUAGE in wish.features:
             for analysis, language in zip(analyses, languages, strict=True):
                 analysis.language.code, analysis.language.confidence = language.code, language.confidence
@@ -117,9 +118,12 @@ class TextAnalyzer:
         parts = [part for each in sentences if len(each) > 1 for part in each]
         asked = [*texts, *parts]
         results: list[text_pb.TextUnderstanding] = []
-        for start in range(0, len(asked), 256):
+        deadline = time.monotonic() + seconds
+        for start in range(0, len(asked), MAXIMUM_TEXTS):
             reply = await self.mesh.understand_texts(
-                asked[start : start + 256], [text_pb.UNDERSTANDING_TASK_SENTIMENT], seconds
+                asked[start : start + MAXIMUM_TEXTS],
+                [text_pb.UNDERSTANDING_TASK_SENTIMENT],
+                deadline - time.monotonic(),
             )
             results.extend(reply.results)
         at = len(texts)
@@ -158,6 +162,7 @@ class TextAnalyzer:
     ) -> bool:
         readings = await read_messages(self.mesh, texts, steps, seconds)
         for text, analysis, reading in zip(texts, analyses, readings, strict=True):
+            analysis.truncated |= not reading.whole
             ordered = sorted(reading.findings.items(), key=lambda entry: -entry[1].probability)
             for category, found in ordered:
                 if found.probability >= _LEAST_TOXICITY:

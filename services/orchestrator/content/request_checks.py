@@ -9,6 +9,8 @@ from services.runtime.validation import Violations
 
 MAXIMUM_TEXTS = 256
 MAXIMUM_CHARACTERS = 10_000
+LONGEST_LANGUAGE = 35
+"""Characters that every BCP 47 tag in use fits into (RFC 5646, 4.4.1)."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -21,5 +23,7 @@ def check_texts(check: Violations, texts: Sequence[str]) -> None:
 
 def check_language(check: Violations, language: str) -> None:
     """Check a language that the caller names, if any."""
+    if not check.text("language", language, minimum=0, maximum=LONGEST_LANGUAGE):
+        return
     if language and not _LANGUAGE.fullmatch(language):
         check.add("language", f"is {language[:40]!r}, which is no BCP 47 tag such as 'en' or 'pt-BR'")

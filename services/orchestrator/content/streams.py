@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import TypeVar
 
 MessageT = TypeVar("MessageT")
 
 
-async def waiting_together(messages: AsyncIterator[MessageT], most: int) -> AsyncIterator[list[MessageT]]:
+async def waiting_together(messages: AsyncIterator[MessageT], most: int) -> AsyncGenerator[list[MessageT], None]:
     """Yield what has come since the last time, at least one message and at most `most`.
 
     The queue is bounded, so a caller who sends faster than the models read is slowed down by gRPC's flow control.
     """
     queue: asyncio.Queue[MessageT | None] = asyncio.Queue(4 * most)
 
+    failures: list[Exception] = []
+
     async def read() -> None:
         try:
             async for message in messages:
                 await queue.put(message)
-        finally:
-            await queue.put(None)
+        except Exception as error:
+            failures.append(error)
+        # Not when cancelled: then nobody takes from the queue any more, and a full one would hold this task for ever.
+        await queue.put(None)
 
     reader = asyncio.create_task(read())
     try:
@@ -40,8 +44,9 @@ async def waiting_together(messages: AsyncIterator[MessageT], most: int) -> Asyn
             yield batch
             if ended:
                 break
-        await reader
+        if failures:
+            raise failures[0]
     finally:
         reader.cancel()
-        with suppress(asyncio.CancelledError, Exception):
+        with suppress(asyncio.CancelledError):
             await reader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from marquee.entertainment.v1 import content_service_pb2 as pb
 from marquee.entertainment.v1.content_service_pb2_grpc import ContentServiceServicer
@@ -39,21 +40,31 @@ class ContentServicer(ContentServiceServicer):
     ) -> AsyncIterator[pb.StreamAnalyzeTextResponse]:
         """Analyse messages as they come."""
         wish: Wish | None = None
-        async for messages in waiting_together(request_iterator, _MOST_TOGETHER):
-            if wish is None:
-                check = Violations()
-                wish = _wish(check, messages[0])
-                check.raise_if_any()
-            errors = [message_error(message.message_id, message.text) for message in messages]
-            good = [message for message, error in zip(messages, errors, strict=True) if not error]
-            steps = StepLog()
-            analyses = iter(await self._analyzer.analyze([each.text for each in good], wish, steps) if good else [])
-            for message, error in zip(messages, errors, strict=True):
-                reply = pb.StreamAnalyzeTextResponse(message_id=message.message_id[:128], error=error)
-                if not error:
-                    reply.analysis.CopyFrom(next(analyses))
-                    reply.degraded = steps.degraded
-                yield reply
+        async with aclosing(waiting_together(request_iterator, _MOST_TOGETHER)) as waiting:
+            async for messages in waiting:
+                if wish is None:
+                    check = Violations()
+                    wish = _wish(check, messages[0])
+                    check.raise_if_any()
+                for reply in await self._analyze(messages, wish):
+                    yield reply
+
+    async def _analyze(
+        self, messages: Sequence[pb.StreamAnalyzeTextRequest], wish: Wish
+    ) -> list[pb.StreamAnalyzeTextResponse]:
+        """Analyse messages of one stream together."""
+        errors = [message_error(message.message_id, message.text) for message in messages]
+        good = [message.text for message, error in zip(messages, errors, strict=True) if not error]
+        steps = StepLog()
+        analyses = iter(await self._analyzer.analyze(good, wish, steps) if good else [])
+        replies = []
+        for message, error in zip(messages, errors, strict=True):
+            reply = pb.StreamAnalyzeTextResponse(message_id=message.message_id[:128], error=error)
+            if not error:
+                reply.analysis.CopyFrom(next(analyses))
+                reply.degraded = steps.degraded
+            replies.append(reply)
+        return replies
 
 
 def message_error(message_id: str, text: str) -> str:

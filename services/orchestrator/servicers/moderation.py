@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from marquee.entertainment.v1 import moderation_service_pb2 as pb
 from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServiceServicer
@@ -57,26 +58,36 @@ class ModerationServicer(ModerationServiceServicer):
     ) -> AsyncIterator[pb.StreamModerateTextResponse]:
         """Decide on messages as they come."""
         first: pb.StreamModerateTextRequest | None = None
-        async for messages in waiting_together(request_iterator, _MOST_TOGETHER):
-            if first is None:
-                first = messages[0]
-                check = Violations()
-                check.text("policy", first.policy, minimum=0, maximum=64)
-                check_language(check, first.language)
-                check.raise_if_any()
-            errors = [message_error(message.message_id, message.text) for message in messages]
-            good = [message.text for message, error in zip(messages, errors, strict=True) if not error]
-            steps = StepLog()
-            found = await self._moderator.moderate(
-                current_request().tenant, good, first.policy, steps, language=first.language
-            )
-            decisions = iter(found.decisions)
-            for message, error in zip(messages, errors, strict=True):
-                reply = pb.StreamModerateTextResponse(message_id=message.message_id[:128], error=error)
-                if not error:
-                    reply.decision.CopyFrom(next(decisions))
-                    reply.degraded = steps.degraded
-                yield reply
+        async with aclosing(waiting_together(request_iterator, _MOST_TOGETHER)) as waiting:
+            async for messages in waiting:
+                if first is None:
+                    first = messages[0]
+                    check = Violations()
+                    check.text("policy", first.policy, minimum=0, maximum=64)
+                    check_language(check, first.language)
+                    check.raise_if_any()
+                for reply in await self._decide(messages, first):
+                    yield reply
+
+    async def _decide(
+        self, messages: Sequence[pb.StreamModerateTextRequest], first: pb.StreamModerateTextRequest
+    ) -> list[pb.StreamModerateTextResponse]:
+        """Decide on messages of one stream together, by what its first message asked."""
+        errors = [message_error(message.message_id, message.text) for message in messages]
+        good = [message.text for message, error in zip(messages, errors, strict=True) if not error]
+        steps = StepLog()
+        found = await self._moderator.moderate(
+            current_request().tenant, good, first.policy, steps, language=first.language
+        )
+        decisions = iter(found.decisions)
+        replies = []
+        for message, error in zip(messages, errors, strict=True):
+            reply = pb.StreamModerateTextResponse(message_id=message.message_id[:128], error=error)
+            if not error:
+                reply.decision.CopyFrom(next(decisions))
+                reply.degraded = steps.degraded
+            replies.append(reply)
+        return replies
 
     async def SetModerationPolicy(
         self, request: pb.SetModerationPolicyRequest, context: CallContext

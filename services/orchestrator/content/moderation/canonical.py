@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.orchestrator.content.moderation.disguises import read_disguise
+from services.orchestrator.content.moderation.disguises import LONGEST_TOKEN, read_disguise
 from services.orchestrator.content.moderation.lexicon import Lexicon
 from services.orchestrator.content.moderation.plain_characters import PlainText, plain_characters
 
 _TOKEN = re.compile(r"\S+")
 # Single letters in a row, "f u c k", are read together.
-_SPELLED = re.compile(r"(?<!\S)(?:\S\s+){2,}\S(?!\S)")
+_SPELLED = re.compile(rf"(?<!\S)(?:\S\s+){{2,{LONGEST_TOKEN - 1}}}\S(?!\S)")
+_PIECE = re.compile(rf"[^\W_]{{1,{LONGEST_TOKEN}}}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def canonical(text: str, lexicon: Lexicon) -> Canonical:
         written.append(word)
         starts.extend([first] * len(word))
         ends.extend([last] * len(word))
-        if plain.changed or plain.text[begin:end].lower().strip(".,;:!?\"'()[]{}") != word:
+        if text[first:last].lower().strip(".,;:!?\"'()[]{}") != word:
             disguised.append((word, first, last))
         at = end
     keep(at, len(plain.text))
@@ -69,19 +70,26 @@ def _readings(plain: PlainText, lexicon: Lexicon) -> Iterator[tuple[int, int, st
     """Yield (start, end, word) of each offensive word in the plain text, in order."""
     taken = 0
     spelled = {match.start(): match for match in _SPELLED.finditer(plain.text)}
-    for match in _TOKEN.finditer(plain.text):
-        if match.start() < taken:
+    for begin, end in _tokens(plain.text):
+        if begin < taken:
             continue
-        if match.start() in spelled:
-            run = spelled[match.start()]
+        if begin in spelled:
+            run = spelled[begin]
             word = read_disguise(re.sub(r"\s+", "", run.group()).lower(), lexicon)
             if word:
                 taken = run.end()
-                yield run.start(), run.end(), word
+                yield begin, run.end(), word
                 continue
-        token = match.group().lower()
-        if token in lexicon.known:
-            continue
-        word = read_disguise(token, lexicon)
+        word = read_disguise(plain.text[begin:end].lower(), lexicon)
         if word:
-            yield match.start(), match.end(), word
+            yield begin, end, word
+
+
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of each word between white space; of one that is too long to be read, its parts."""
+    for match in _TOKEN.finditer(text):
+        if match.end() - match.start() <= LONGEST_TOKEN:
+            yield match.span()
+        else:
+            for piece in _PIECE.finditer(text, *match.span()):
+                yield piece.span()

@@ -1,14 +1,14 @@
 """Reads disguised words: which offensive word a token that is no known word stands for.
 
 Each reading inverts one habit of people who write past filters; a token that is a known word is never read as another,
-so that harmless look-alikes pass.
+so that harmless look-alikes pass. The work a token takes is bounded, because whoever sends a message chooses it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 
 from rapidfuzz.distance import OSA
 
@@ -21,10 +21,20 @@ _LEET = {
 _SEPARATOR = re.compile(r"[\W_]+")
 _MARK = re.compile(r"[*#%^~]")
 _MOST_READINGS = 64
+# Of a longer token fewer readings are tried; offensive words have 16 letters at most.
+_LONG, _MOST_READINGS_OF_LONG = 24, 8
+_MOST_RUNS = 8
+LONGEST_TOKEN = 64
+"""Longer ones are read in pieces."""
 
 
 def read_disguise(token: str, lexicon: Lexicon) -> str | None:
-    """Return the offensive word that a token in lower case, without white space, stands for, or None."""
+    """Return the offensive word that a token in lower case, without white space, stands for, or None.
+
+    Args:
+        token: at most `LONGEST_TOKEN` characters.
+        lexicon: the words to read it with.
+    """
     bare = token.strip(".,;:!?\"'()[]{}")
     if len(token) < 2 or token in lexicon.known or lexicon.knows(bare):
         return None
@@ -49,7 +59,7 @@ def _letters(token: str) -> Iterator[str]:
     if any(character.isalpha() for character in token) and not token.isalpha():
         choices = [_LEET.get(character, character if character.isalpha() else "") or [""] for character in token]
         for number, reading in enumerate(product(*choices)):
-            if number >= _MOST_READINGS:
+            if number >= (_MOST_READINGS if len(token) <= _LONG else _MOST_READINGS_OF_LONG):
                 return
             word = "".join(reading)
             if word != joined and len(word) > 1:
@@ -86,7 +96,7 @@ def _without_repeats(word: str) -> Iterator[str]:
         if shorter != word:
             yield shorter
     # One run may be meant ("assshole"), another not.
-    for match in re.finditer(r"(.)\1+", word):
+    for match in islice(re.finditer(r"(.)\1+", word), _MOST_RUNS):
         yield word[: match.start()] + match.group(1) + word[match.end() :]
         yield (
             re.sub(r"(.)\1+", r"\1", word[: match.start()])
@@ -108,8 +118,8 @@ def _near(word: str, lexicon: Lexicon) -> str | None:
     if len(word) < 4:
         return None
     for length in (len(word), len(word) + 1, len(word) - 1):
-        for other in lexicon.by_length.get(length, ()):
-            if len(other) < 4 or other[0] != word[0]:
+        for other in lexicon.by_start.get((word[0], length), ()):
+            if len(other) < 4:
                 continue
             swapped = length == len(word) and sorted(other) == sorted(word)
             if (swapped or min(len(other), len(word)) >= 6) and OSA.distance(word, other, score_cutoff=1) <= 1:

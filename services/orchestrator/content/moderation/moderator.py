@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from marquee.entertainment.v1 import moderation_service_pb2 as pb
-from services.orchestrator.content.language import Language, identify
-from services.orchestrator.content.moderation.canonical import canonical
-from services.orchestrator.content.moderation.lexicon import load_lexicon
+from services.orchestrator.content.language import Language, identify_all
 from services.orchestrator.content.moderation.policy import BUILT_IN, DEFAULT_NAME, decide
-from services.orchestrator.content.moderation.toxicity import Reading, read_messages
+from services.orchestrator.content.moderation.toxicity import Reading, read_disguises, read_messages
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.budget import Budget
 from services.orchestrator.recommend.steps import StepLog
@@ -21,6 +19,7 @@ from services.orchestrator.store.records import StoredPolicy
 from services.runtime.errors import NotFound
 
 _SHARE = 0.9
+_INLINE_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,25 @@ class Moderator:
         with steps.measure("policy"):
             policy = await self.policy(tenant, policy_name)
         with steps.measure("language"):
-            languages = [Language(language, 1.0)] * len(texts) if language else await _identify(texts)
+            languages = [Language(language, 1.0)] * len(texts) if language else await identify_all(texts)
         known = [row for row, found in enumerate(languages) if found.supported]
         budget = Budget.for_current_call(self.settings.content_seconds)
         seconds = budget.step(_SHARE, self.settings.content_seconds)
         answers = await read_messages(self.mesh, [texts[row] for row in known], steps, seconds) if known else []
-        readings = dict(zip(known, answers, strict=True))
-        unknown = [_why_unknown(languages[row], readings.get(row)) for row in range(len(texts))]
-        read = [readings.get(row) or Reading(canonical(texts[row], load_lexicon())) for row in range(len(texts))]
+        others = [row for row, found in enumerate(languages) if not found.supported]
+        plain = await read_disguises([texts[row] for row in others])
+        readings = dict(zip(known, answers, strict=True)) | dict(zip(others, map(Reading, plain), strict=True))
         rows = range(len(texts))
-        return Moderated(
-            [decide(policy, texts[row], read[row], unknown[row]) for row in rows],
-            [decide(trial, texts[row], read[row], unknown[row]) for row in rows] if trial is not None else [],
-            policy.version,
-        )
+        unknown = [_why_unknown(languages[row], readings[row]) for row in rows]
+
+        def decisions(by: pb.ModerationPolicy) -> list[pb.ModerationDecision]:
+            return [decide(by, texts[row], readings[row], unknown[row]) for row in rows]
+
+        def both() -> Moderated:
+            return Moderated(decisions(policy), decisions(trial) if trial is not None else [], policy.version)
+
+        # Looking for a thousand phrases takes about 1 ms for 5,000 characters.
+        return both() if sum(map(len, texts)) <= _INLINE_CHARACTERS else await asyncio.to_thread(both)
 
 
 def policy_message(stored: StoredPolicy) -> pb.ModerationPolicy:
@@ -97,16 +101,11 @@ def policy_message(stored: StoredPolicy) -> pb.ModerationPolicy:
     return message
 
 
-async def _identify(texts: Sequence[str]) -> list[Language]:
-    """Identify on a thread when there is much to read."""
-    if sum(map(len, texts)) < 2_000:
-        return [identify(text) for text in texts]
-    return await asyncio.to_thread(lambda: [identify(text) for text in texts])
-
-
-def _why_unknown(language: Language, reading: Reading | None) -> tuple[str, str] | None:
+def _why_unknown(language: Language, reading: Reading) -> tuple[str, str] | None:
     if not language.supported:
         return "unsupported_language", f"no loaded model knows the language {language.code!r}"
-    if reading is not None and not reading.findings:
+    if not reading.findings:
         return "unavailable", "no model answered"
+    if not reading.whole:
+        return "unavailable", "the models did not come to the end of the message"
     return None

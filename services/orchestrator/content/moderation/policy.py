@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -62,8 +63,9 @@ def decide(
     Args:
         policy: a checked policy.
         text: the message.
-        reading: what the models said; not looked at beyond phrases where `unknown` is given.
-        unknown: why the models cannot say anything, as (code, sentence); None when they did.
+        reading: what the models said.
+        unknown: why the models cannot say anything of the message or of its end, as (code, sentence); None when they
+            read all of it.
     """
     decision = pb.ModerationDecision(action=ALLOW)
     if reading.canonical.disguised:
@@ -74,7 +76,6 @@ def decide(
     if unknown is not None:
         code, sentence = unknown
         _reason(decision, code, sentence, policy.when_unknown or REVIEW, 0.0, (), text)
-        return decision
     findings = _without_allowed(policy, text, reading)
     if TOXIC in findings:
         decision.toxic_probability = findings[TOXIC].probability
@@ -142,7 +143,11 @@ def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
     if not phrases:
         return None
     lexicon = load_lexicon()
-    # A phrase is found in the form that the reader of disguises gives it too.
-    forms = {*phrases, *(canonical(phrase, lexicon).text for phrase in phrases)}
-    body = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    # A phrase is found in the form that the reader of disguises gives it too; nothing is left of one that nobody sees.
+    forms = {" ".join(form.split()) for phrase in phrases for form in (phrase, canonical(phrase, lexicon).text)} - {""}
+    # By first character, so that a word is compared with a few phrases and not with a thousand; longer ones first.
+    groups: dict[str, list[str]] = defaultdict(list)
+    for form in sorted(forms, key=len, reverse=True):
+        groups[form[0].lower()].append(re.escape(form[1:]).replace(r"\ ", r"\s+"))
+    body = "|".join(f"{re.escape(first)}(?:{'|'.join(rests)})" for first, rests in groups.items())
     return re.compile(rf"(?<!\w)(?:{body})(?!\w)", re.IGNORECASE)
