@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import grpc
@@ -24,7 +23,7 @@ from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.content.analysis import TextAnalyzer
-from services.orchestrator.content.language import load_tables
+from services.orchestrator.content.language import load_tables_soon
 from services.orchestrator.content.moderation.moderator import Moderator
 from services.orchestrator.content.writing.blurbs import Blurbs
 from services.orchestrator.content.writing.explanations import Explanations
@@ -146,7 +145,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         route_service_pb2_grpc.add_RouteServiceServicer_to_server(RouteServicer(store, bundles), server)
 
     async def start() -> Sequence[str]:
-        await asyncio.to_thread(load_tables)
+        load_tables_soon()
         # With the model services down it still answers, so their absence does not keep it from being ready.
         bundles.start()
         backfill.start()

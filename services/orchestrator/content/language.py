@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _FEWEST_LETTERS = 10
 _LEAST_CONFIDENCE = 0.75
 # Identifying takes about 1 µs a character.
 _INLINE_CHARACTERS = 2_000
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,27 @@ def identify(text: str) -> Language:
 
 
 async def identify_all(texts: Sequence[str]) -> list[Language]:
-    """Return the language of each text, found on a thread when there is much to read."""
-    if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+    """Return the language of each text, found on a thread when there is much to read or the tables are not loaded."""
+    if _identifier.cache_info().currsize and sum(map(len, texts)) <= _INLINE_CHARACTERS:
         return [identify(text) for text in texts]
-    return await asyncio.to_thread(lambda: [identify(text) for text in texts])
+    return await asyncio.to_thread(_identify_many, texts)
 
 
 def load_tables() -> None:
-    """Read what identification needs, which takes seconds; otherwise the first text does."""
-    _identifier()
-    load_lexicon()
+    """Read what identification needs, which takes a second or two; otherwise the first text does."""
+    with _loading:
+        _identifier()
+        load_lexicon()
+
+
+def load_tables_soon() -> None:
+    """Load them on a thread of their own: lists, which need no language, do not wait for them."""
+    threading.Thread(target=load_tables, name="language-tables", daemon=True).start()
+
+
+def _identify_many(texts: Sequence[str]) -> list[Language]:
+    load_tables()
+    return [identify(text) for text in texts]
 
 
 @lru_cache(maxsize=1)
