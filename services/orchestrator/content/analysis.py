@@ -114,7 +114,7 @@ class TextAnalyzer:
         self, texts: Sequence[str], analyses: Sequence[pb.TextAnalysis], seconds: float
     ) -> ModelReport:
         """Ask about each text, and about its sentences where there are several: together they are its magnitude."""
-        sentences = [_sentences(text) for text in texts]
+        sentences = [sentences_in(text) for text in texts]
         parts = [part for each in sentences if len(each) > 1 for part in each]
         asked = [*texts, *parts]
         results: list[text_pb.TextUnderstanding] = []
@@ -135,7 +135,7 @@ class TextAnalyzer:
                 at += len(sentences[row])
             analysis.sentiment.score = score
             analysis.sentiment.magnitude = sum(map(abs, scores))
-            analysis.sentiment.label = _label(score, scores)
+            analysis.sentiment.label = label_of(score, scores)
             analysis.truncated |= results[row].truncated
         return reply.report
 
@@ -172,7 +172,7 @@ class TextAnalyzer:
         return any(reading.findings for reading in readings)
 
 
-def _sentences(text: str) -> list[str]:
+def sentences_in(text: str) -> list[str]:
     """Return the sentences of a text, the last of very many taken together."""
     found = [part.strip() for part in _SENTENCE.findall(text)]
     found = [part for part in found if any(map(str.isalnum, part))]
@@ -181,7 +181,8 @@ def _sentences(text: str) -> list[str]:
     return [*found[: MOST_SENTENCES - 1], " ".join(found[MOST_SENTENCES - 1 :])]
 
 
-def _label(score: float, sentences: Sequence[float]) -> str:
+def label_of(score: float, sentences: Sequence[float]) -> str:
+    """Return the label of a text's score, -1 to 1, given those of its sentences."""
     both = min(max(sentences), -min(sentences))
     if abs(score) < 2 * _NEUTRAL and both >= _NEUTRAL and sum(map(abs, sentences)) >= _MIXED:
         return "mixed"

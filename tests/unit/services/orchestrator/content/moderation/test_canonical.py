@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from services.orchestrator.content.moderation.canonical import canonical
@@ -50,7 +52,37 @@ def test_harmless_lookalikes_pass(harmless: str) -> None:
     assert canonical(harmless, LEXICON).disguised == ()
 
 
-@pytest.mark.parametrize("odd", ["", " ", "\u202e\u202d", "\u0301" * 50, "*" * 500, "a" * 10_000, "1!@" * 3000])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "",
+        " ",
+        "\u202e\u202d",
+        "\u0301" * 50,
+        "*" * 500,
+        "a" * 10_000,
+        "1!@" * 3_000,
+        "aabb" * 2_500,
+        "a1" * 5_000,
+        "a " * 5_000,
+        "f" + "*" * 9_998,
+        "\U0001d41f" * 10_000,
+    ],
+)
 def test_odd_texts_are_read_quickly(odd: str) -> None:
+    begun = time.process_time()
     found = canonical(odd, LEXICON)
     assert len(found.starts) == len(found.ends) == len(found.text)
+    assert time.process_time() - begun < 2, "a message of the longest kind must not keep others waiting"
+
+
+def test_a_plain_word_is_no_disguise_because_of_an_accent_elsewhere() -> None:
+    assert canonical("the caf\u00e9 was run by an idiot", LEXICON).disguised == ()
+    assert canonical("the caf\u00e9 was run by an \u0456diot", LEXICON).disguised == (("idiot", 23, 28),)
+
+
+def test_a_disguise_inside_a_very_long_word_is_found() -> None:
+    glued = "see/" * 20 + "id1ot/" + "me/" * 20
+    assert [word for word, *_ in canonical(glued, LEXICON).disguised] == ["idiot"]
+    spelled = "x " * 70 + "i d i o t"
+    assert canonical(spelled, LEXICON).starts
