@@ -29,6 +29,8 @@ BYTES = 256
 BEGIN, END = BYTES, BYTES + 1
 VOCABULARY = BYTES + 2
 CONTEXT = 160
+NEVER = -1e9
+"""`end` of a model that never ends a text by itself."""
 _POSITIONS = 4096
 Array = numpy.typing.NDArray[Any]
 

@@ -66,6 +66,8 @@ class SlotGate:
         try:
             await future
         except asyncio.CancelledError:
+            if lane.metrics is not None:
+                lane.metrics.dropped("DEADLINE" if (call.remaining_seconds() or 1) <= 0 else "CANCELLED")
             if future.done() and not future.cancelled():
                 self._hand_on()
             raise

@@ -18,7 +18,7 @@ _TEXTS = 3
 _LENGTH = 5
 _SEED = 5
 _TOLERANCE = 0.02
-"""Largest difference between a masked run and an exact one, as a share of the largest logit: rounding of 16 bits."""
+"""Largest difference between a masked run and an exact one, as a share of the logits: for rounding, in 16 bits too."""
 
 
 class _Probe:
@@ -67,7 +67,9 @@ def find_widths(graph: LanguageGraph, slots: int) -> Sequence[int]:
     full = probe.shared(slots, 0, 1)
     exact = probe.exact()
     alone = probe.shared(1, 0, 1)
-    if not numpy.allclose(alone, exact, rtol=0, atol=_TOLERANCE * max(1.0, float(numpy.abs(exact).max()))):
+    # Logits of tokens that a model rules out may be as low as they like; the usual ones give the scale.
+    spread = float(exact.max() - numpy.median(exact))
+    if not numpy.allclose(alone, exact, rtol=_TOLERANCE, atol=_TOLERANCE * max(spread, _TOLERANCE)):
         raise ValueError("the graph's answers change with what its attention_mask hides")
     last = slots - 1
     if not all(numpy.array_equal(full, probe.shared(slots, row, 2)) for row in {0, last // 2, last}):
