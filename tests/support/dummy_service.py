@@ -18,8 +18,8 @@ from pydantic_settings import SettingsConfigDict
 from tokenizers import Tokenizer
 
 from marquee.common.v1 import vector_pb2
+from marquee.text.v1 import generation_pb2, text_service_pb2_grpc
 from marquee.text.v1 import text_service_pb2 as pb
-from marquee.text.v1 import text_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.model_service import ModelService, model_report
 from services.runtime.pipeline import Pipeline, Prepared
@@ -106,6 +106,12 @@ class DummyServicer(text_service_pb2_grpc.TextServiceServicer):
 
     async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
         raise NotImplementedError
+
+    async def GenerateText(
+        self, request: generation_pb2.GenerateTextRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.GenerateTextResponse]:
+        raise NotImplementedError
+        yield
 
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: Any

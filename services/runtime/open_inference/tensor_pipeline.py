@@ -52,6 +52,7 @@ class TensorPipeline(Pipeline[pb.ModelInferRequest, Tensors, Tensors, EncodedOut
         self._first = self._names[0]
         self._maximum_rows = manifest.limits.get("max_rows", max(_MAXIMUM_ROWS, self.max_batch))
         self._maximum_tokens = manifest.limits.get("max_tokens") if self.cost_unit == "tokens" else None
+        self._token_axes = {spec.name: (_free_axes(spec), 0 if spec.floating else 1) for spec in self.inputs}
         self._counts_rows = self.cost_unit in {"rows", "items"}
         self._channels = _channels(self.inputs[0].shape) if self.cost_unit == "pixels" else 1
         self._takes_texts = any(spec.datatype.name == "BYTES" for spec in self.inputs)
@@ -122,6 +123,11 @@ class TensorPipeline(Pipeline[pb.ModelInferRequest, Tensors, Tensors, EncodedOut
             raise ValueError("the model's outputs do not have the rows of its inputs")
         return parts
 
+    def _lengths_fit(self, name: str, shape: Sequence[int], longest: int) -> bool:
+        # Numbers that a text carries from run to run are none before its first run.
+        axes, shortest = self._token_axes[name]
+        return all(shortest <= shape[axis] <= longest for axis in axes)
+
     def _cost(self, tensors: Tensors, rows: int) -> int:
         if self._counts_rows:
             return rows
@@ -139,13 +145,13 @@ class TensorPipeline(Pipeline[pb.ModelInferRequest, Tensors, Tensors, EncodedOut
     def _check_lengths(self, tensors: Tensors, rows: int) -> None:
         # Arrays are in the order of the request's inputs.
         longest = self._maximum_tokens
-        for index, array in enumerate(tensors.values()):
+        for index, (name, array) in enumerate(tensors.items()):
             shape = array.shape
             if shape[0] != rows:
                 description = f"has {shape[0]:,} rows; {self._first!r} has {rows:,}"
             elif not 1 <= rows <= self._maximum_rows:
                 description = f"has {rows:,} rows; the range is 1 to {self._maximum_rows:,}"
-            elif longest is not None and not all(1 <= length <= longest for length in shape[1:]):
+            elif longest is not None and not self._lengths_fit(name, shape, longest):
                 description = f"is {list(shape)}; the model takes 1 to {longest:,} tokens a row"
             else:
                 continue
@@ -159,6 +165,12 @@ def _channels(shape: Sequence[int]) -> int:
             if shape[axis] in _CHANNELS:
                 return shape[axis]
     return 1
+
+
+def _free_axes(spec: TensorSpec) -> tuple[int, ...]:
+    """Return the axes behind the first one whose length is the caller's."""
+    fixed = {axis for axis, _ in spec.fixed}
+    return tuple(axis for axis in range(1, spec.rank) if axis not in fixed)
 
 
 def _refused_by_model() -> InvalidRequest:

@@ -140,7 +140,7 @@ async def test_past_the_queue_bound_calls_are_refused_with_the_time_to_retry(sta
 
 
 async def test_a_slow_reader_pauses_alone_and_loses_nothing(start: Start) -> None:
-    options = {"max_tokens": 1_000, "alternatives": 20, "temperature": 0}
+    options: dict[str, Any] = {"max_tokens": 1_000, "alternatives": 20, "temperature": 0}
     async with start(NARROW) as service:
         slow = service.call(**options)
         first = await slow.read()
@@ -186,7 +186,7 @@ async def test_a_model_whose_rows_influence_each_other_gives_the_same_texts_all_
 ) -> None:
     write_decoder(models, "mixing-model", end=NEVER, across_rows=True)
     async with start() as service:
-        calls = [{"model": "mixing-model", "max_tokens": 40, "seed": k} for k in range(4)]
+        calls: list[dict[str, Any]] = [{"model": "mixing-model", "max_tokens": 40, "seed": k} for k in range(4)]
         alone = [await text_of(service.call(**one)) for one in calls]
         assert await asyncio.gather(*(text_of(service.call(**one)) for one in calls)) == alone
 

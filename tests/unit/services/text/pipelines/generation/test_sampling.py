@@ -104,5 +104,5 @@ def test_tokens_that_a_model_rules_out_never_come() -> None:
 def test_a_large_vocabulary_takes_milliseconds_at_most() -> None:
     scores = numpy.random.default_rng(0).normal(size=150_000).astype(numpy.float32)
     for options in ({}, {"top_k": 40}, {"top_p": 0.9}, {"repetition_penalty": 1.2, "alternatives": 20}):
-        choice = Sampler(SamplingOptions(temperature=1, **options), 1, [1, 2], 150_000).choose(scores)  # type: ignore[arg-type]
+        choice = Sampler(SamplingOptions(temperature=1, **options), 1, [1, 2], 150_000).choose(scores)
         assert 0 <= choice.token < 150_000
