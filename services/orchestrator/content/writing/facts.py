@@ -156,7 +156,7 @@ def reason_facts(
         source: where the reasons come from.
     """
     verbs = _verbs(history, facts.kind)
-    liked = {tag.casefold(): tag for tag in liked_tags}
+    liked = {tag.casefold() for tag in liked_tags}
     found: list[ReasonFact] = []
     for reason in reasons:
         kind = _KINDS.get(reason.kind)

@@ -1,4 +1,4 @@
-"""Text generation for callers: the text service's stream as it comes, or a sentence at a time once moderation allows it."""
+"""Generated text for callers: as it comes, or a sentence at a time once moderation allows it."""
 
 from __future__ import annotations
 

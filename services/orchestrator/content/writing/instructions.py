@@ -21,7 +21,8 @@ _COMMAND = re.compile(
         .{0,20}\b(?:that|with|as\s+if|exactly|only|the\s+following|readers?|users?|everyone|them|instead)\b
         .{0,80}\b(?:oscar|award|best|won|masterpiece|star|rated|free|click|visit|http|number)\w*
     | \b(?:say|write|respond|reply|answer|output|print)\s+(?:only|exactly|nothing\s+but|instead)\b
-    | ^\s*(?:assistant|system|user|human|facts?|text|prompt|instruction|note\s+to\s+(?:the\s+)?(?:ai|model|editor))\s*[:=]
+    | ^\s*(?:assistant|system|user|human|facts?|text|prompt|instruction)\s*[:=]
+    | ^\s*note\s+to\s+(?:the\s+)?(?:ai|model|editor)\b
     | <\|?\s*/?(?:im_start|im_end|system|assistant|user|s|inst)\b | \[/?inst\] | ``` | \#\#\#
     | \b(?:prompt|jailbreak|injection)\b.{0,20}\b(?:attack|inject|leak)\w*
     """,

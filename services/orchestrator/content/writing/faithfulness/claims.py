@@ -14,6 +14,7 @@ from services.orchestrator.content.writing.faithfulness.findings import Finding
 from services.orchestrator.content.writing.faithfulness.reading import Reading, straightened
 from services.orchestrator.content.writing.genres import claims as genre_claims
 from services.orchestrator.content.writing.genres import genre_of
+from services.orchestrator.content.writing.words import words
 
 _FILE = Path(__file__).parent.parent / "data" / "claims.yaml"
 _NEGATION = re.compile(
@@ -22,40 +23,16 @@ _NEGATION = re.compile(
 )
 # Denials that deny nothing.
 _HARMLESS_NEGATION = re.compile(
-    r"why not(?= \||, )|not far from(?= what you)|you may not have seen it|if you have not seen it"
+    r"why not(?= \||, | try | have | see | watch | play )|not far from(?= what you)|you may not have seen it|if you have not seen it"
 )
+# What reviews do not like; whether they do is checked with the aspects.
+_REVIEW_NEGATION = re.compile(r"but not (?=the )|less well of|less happy with|not everyone is happy with")
 _SUPERLATIVE = re.compile(
     r"(?<!\w)(?:best|worst|greatest|finest|most|least|ultimate|supreme|unmatched|unrivall?ed|unsurpassed|unbeatable|"
     r"number one|no\. 1|top|ever made|of all time|always|absolutely|truly|utterly|completely|totally|"
     r"\w{3,}(?<!mod)(?<!fo)(?<!for)(?<!hon)(?<!inter)(?<!harv)(?<!requ)(?<!conqu)(?<!t)(?<!qu)est)(?!\w)"
 )
-_NO_SUPERLATIVE = frozenset(
-    [
-        "guest",
-        "quest",
-        "request",
-        "west",
-        "rest",
-        "nest",
-        "test",
-        "interest",
-        "latest-release",
-        "forest",
-        "contest",
-        "conquest",
-        "suggest",
-        "honest",
-        "modest",
-        "harvest",
-        "arrest",
-        "protest",
-        "invest",
-        "digest",
-        "manifest",
-        "tempest",
-        "earnest",
-    ]
-)
+_NO_SUPERLATIVE = words("no superlative")
 # What the item is, for things that people watch, play, hear or read.
 _KINDS: Mapping[str, str] = {
     noun: family
@@ -73,7 +50,7 @@ _KINDS: Mapping[str, str] = {
 def check_claims(reading: Reading, facts: Facts) -> Iterator[Finding]:
     """Yield claims that no fact makes."""
     text = reading.rest.lower()
-    given = straightened(" ".join(facts.sentences)).lower()
+    given = straightened(" ".join((*facts.sentences, *facts.praised, *facts.criticised))).lower()
     for name, pattern in _claims().items():
         for match in pattern.finditer(text):
             if not _said(match[0], given):
@@ -85,27 +62,33 @@ def check_claims(reading: Reading, facts: Facts) -> Iterator[Finding]:
             yield Finding("genre", word, "claims a genre that the item does not have")
     for token in reading.words:
         family = _KINDS.get(token.lower)
-        if family and family != _KINDS.get(facts.kind.lower().rpartition(" ")[2], facts.kind.lower()):
-            if not _said(token.lower, given):
-                yield Finding("claim", token.lower, f"says that it is a {family}, and no fact does")
-    yield from _denials(text, given)
+        own_family = _KINDS.get(facts.kind.lower().rpartition(" ")[2], facts.kind.lower())
+        if family and family != own_family and not _said(token.lower, given):
+            yield Finding("claim", token.lower, f"says that it is a {family}, and no fact does")
+    yield from _denials(text, given, reviewed=bool(facts.criticised))
     for match in _SUPERLATIVE.finditer(text):
-        standing = match[0] in ("most", "top") and facts.standing and re.match(r" popular| \d", text[match.end() :])
+        standing = bool(facts.standing) and (
+            (match[0] == "most" and text[: match.start()].endswith(f" {facts.standing} "))
+            or (match[0] == "top" and text[match.end() :].startswith(f" {facts.standing} "))
+        )
         if match[0] not in _NO_SUPERLATIVE and not standing and not _said(match[0], given):
             yield Finding("superlative", match[0], "is a superlative that no fact holds")
 
 
-def _denials(text: str, given: str) -> Iterator[Finding]:
+def _denials(text: str, given: str, *, reviewed: bool) -> Iterator[Finding]:
     harmless = [match.span() for match in _HARMLESS_NEGATION.finditer(text)]
+    if reviewed:
+        harmless += [match.span() for match in _REVIEW_NEGATION.finditer(text)]
     for match in _NEGATION.finditer(text):
         inside = any(start <= match.start() and match.end() <= end for start, end in harmless)
         if not inside and not _said(match[0], given):
             yield Finding("negation", match[0], "denies something that no fact denies")
 
 
-def negated(sentence: str) -> bool:
-    """Return whether a sentence denies something."""
-    return bool(_NEGATION.search(straightened(sentence).lower()))
+def denial(sentence: str) -> int | None:
+    """Return where a sentence begins to deny something; None when it denies nothing."""
+    found = _NEGATION.search(straightened(sentence).lower())
+    return found.start() if found else None
 
 
 def _said(words: str, given: str) -> bool:

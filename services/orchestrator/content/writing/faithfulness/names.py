@@ -31,7 +31,7 @@ def check_names(reading: Reading, facts: Facts, known_titles: Set[str]) -> Itera
             yield from _check_run(run, description, facts)
         run = []
         if token is not None and token.kind == "mention":
-            yield from _check_around(index, reading)
+            yield from _check_around(index, reading, facts)
     for match in _QUOTED.finditer(reading.text):
         quoted = (match[1] or match[2] or "").strip(" .,!?")
         if quoted and quoted not in description and not _is_mention(quoted, reading):
@@ -60,7 +60,7 @@ def _check_run(run: list[Token], description: str, facts: Facts) -> Iterator[Fin
     yield Finding("name", said[:100], "is a name that no fact holds")
 
 
-def _check_around(index: int, reading: Reading) -> Iterator[Finding]:
+def _check_around(index: int, reading: Reading, facts: Facts) -> Iterator[Finding]:
     """Yield what would make another title of a mention: an article in front, a number, numeral or subtitle behind."""
     token = reading.tokens[index]
     before = reading.tokens[index - 1] if index else None
@@ -70,7 +70,7 @@ def _check_around(index: int, reading: Reading) -> Iterator[Finding]:
         article_of_noun = following in ("film", "movie", "game", "title", "series", "show", "book", "documentary")
         if token.reference == MAIN and not article_of_noun:
             yield Finding("name", f"{before.text} {token.text}"[:100], "is another title than the item's")
-    if after is not None and after.kind == "number" and after.start <= token.end + 1:
+    if after is not None and after.kind == "number" and after.text != facts.rating:
         yield Finding("name", f"{token.text} {after.text}"[:100], "puts a number behind the title")
     colon = after is not None and after.text == ":" and index + 2 < len(reading.tokens)
     if colon and reading.tokens[index + 2].text[:1].isupper() and reading.tokens[index + 2].kind == "word":

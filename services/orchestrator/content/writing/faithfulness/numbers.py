@@ -8,180 +8,16 @@ from collections.abc import Iterator
 from services.orchestrator.content.writing.facts import Facts
 from services.orchestrator.content.writing.faithfulness.findings import Finding
 from services.orchestrator.content.writing.faithfulness.reading import Reading, Token, description_words
+from services.orchestrator.content.writing.words import words
 
-_WORDS = frozenset(
-    [
-        "zero",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
-        "hundred",
-        "hundreds",
-        "thousand",
-        "thousands",
-        "million",
-        "millions",
-        "billion",
-        "billions",
-        "dozen",
-        "dozens",
-        "score",
-        "scores",
-        "first",
-        "second",
-        "third",
-        "fourth",
-        "fifth",
-        "sixth",
-        "seventh",
-        "eighth",
-        "ninth",
-        "tenth",
-        "twentieth",
-        "twice",
-        "thrice",
-        "double",
-        "doubled",
-        "triple",
-        "tripled",
-        "quadruple",
-        "half",
-        "quarter",
-        "couple",
-        "pair",
-        "duo",
-        "trio",
-        "quartet",
-        "both",
-        "single",
-        "solo",
-        "twins",
-        "nineties",
-        "eighties",
-        "seventies",
-        "sixties",
-        "fifties",
-        "forties",
-        "thirties",
-        "twenties",
-        "noughties",
-        "decade",
-        "decades",
-        "century",
-        "centuries",
-        "millennium",
-        "percent",
-        "percentage",
-        "nineteen-ninety",
-    ]
-)
+_WORDS = words("numbers")
 _ROMAN = re.compile(r"(?=[IVXLCM])M*(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 # After a year only these may come: what the item is, or the rest of the sentence. Anything else would count something.
-_COUNTABLE = frozenset(
-    [
-        "people",
-        "reviews",
-        "reviewers",
-        "viewers",
-        "players",
-        "times",
-        "titles",
-        "titles",
-        "years",
-        "stars",
-        "minutes",
-        "hours",
-        "days",
-        "weeks",
-        "months",
-        "points",
-        "seasons",
-        "episodes",
-        "films",
-        "games",
-        "others",
-        "copies",
-        "fans",
-        "places",
-        "awards",
-        "levels",
-        "percent",
-        "in",
-        "out",
-        "of",
-        "and",
-        "up",
-        "or",
-    ]
-)
-_BEFORE_YEAR = frozenset(
-    [
-        "from",
-        "of",
-        "in",
-        "a",
-        "an",
-        "the",
-        "(",
-        ",",
-        "is",
-        ":",
-        "year",
-        "dated",
-        ".",
-        "-",
-        "–",
-        "—",
-        "to",
-        "back",
-        "with",
-    ]
-)
-_NOT_BEFORE_YEAR = frozenset(
-    [
-        "before",
-        "since",
-        "until",
-        "after",
-        "by",
-        "around",
-        "about",
-        "almost",
-        "nearly",
-        "over",
-        "under",
-        "than",
-        "circa",
-        "till",
-    ]
-)
+_COUNTABLE = words("countable")
+_BEFORE_YEAR = words("before a year")
+_NOT_BEFORE_YEAR = words("not before a year")
 # "One" that counts nothing: "your next one", "this one".
-_PRONOUN_BEFORE = frozenset(
-    ["next", "this", "that", "which", "another", "good", "easy", "the", "an", "right", "your", "in"]
-)
+_PRONOUN_BEFORE = words("before a pronoun")
 
 
 def check_numbers(reading: Reading, facts: Facts) -> Iterator[Finding]:
@@ -222,7 +58,7 @@ def _is_given(index: int, token: Token, reading: Reading, facts: Facts, given: l
         ):
             return True
     if facts.standing and text == str(facts.standing):
-        return (after[:2] == ["most", "popular"] and last == "the") or (last == "top" and not after[:1] == ["%"])
+        return (after[:2] == ["most", "popular"] and last == "the") or (last == "top" and after[:1] != ["%"])
     if facts.review_count and text in (str(facts.review_count), f"{facts.review_count:,}"):
         return following in ("reviews", "reviewers", "people", "review")
     if facts.rating and text == facts.rating:
@@ -257,11 +93,12 @@ def _counts_nothing(index: int, reading: Reading, facts: Facts) -> bool:
 
 def _in_description(index: int, reading: Reading, given: list[str]) -> bool:
     """Return whether the number stands in the description before the same word."""
-    token, following = reading.tokens[index], [one for one in reading.tokens[index + 1 : index + 2]]
+    token, following = reading.tokens[index], reading.tokens[index + 1 : index + 2]
     for place, word in enumerate(given):
         if word == token.lower:
             after = given[place + 1 : place + 2]
-            if not following or following[0].kind != "word" or after == [following[0].lower]:
+            said = [one.lower for one in following if one.kind == "word"]
+            if not after or said == after:
                 return True
     return False
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from services.orchestrator.content.writing.facts import Facts, ReasonFact
 from services.orchestrator.content.writing.faithfulness.findings import Finding
 from services.orchestrator.content.writing.faithfulness.reading import MAIN, Reading
+from services.orchestrator.content.writing.words import words
 
 _LIKED = frozenset(["liked", "enjoyed"])
 _WATCHED = frozenset(["watched", "seen", "saw", "watching"])
@@ -23,29 +25,15 @@ _VERBS = {
 }
 _MODAL = frozenset(["may", "might", "will", "would", "could", "should", "to", "can", "also"])
 # Words behind the item's title that show that a new clause begins with it.
-_FINITE = frozenset(
-    [
-        "is",
-        "may",
-        "might",
-        "could",
-        "will",
-        "would",
-        "should",
-        "can",
-        "comes",
-        "came",
-        "brings",
-        "mixes",
-        "blends",
-        "has",
-        "was",
-        "dates",
-        "waits",
-        "follows",
-        "fits",
-        "suits",
-    ]
+_FINITE = words("finite verbs")
+# "Casino was to your taste", "Casino and Ronin pleased you".
+_PLEASED = re.compile(r"(?:(?:and|or|,|) )*(?:pleased you|(?:was|were) to your taste)")
+# "A western that you like": the item itself, not its kind.
+_THAT_YOU_LIKE = re.compile(
+    r"(?<!said)(?<!us)(?<!kind)(?<!sort)(?<!type) that you (?:said (?:that )?(?:you )?)?(?:like|enjoy)\b"
+)
+_HABITS = frozenset(
+    ["watch", "see", "play", "like", "enjoy", "want", "choose", "pick", "find", "take", "call", "think"]
 )
 _OF = ("because of", "fans of", "fan of", "thanks to", "since", "after", "following", "based on")
 _ALIKE = (
@@ -63,39 +51,8 @@ _ALIKE = (
     "know it",
     "alike",
 )
-_PRAISE = frozenset(
-    [
-        "praise",
-        "praised",
-        "praises",
-        "love",
-        "loves",
-        "like",
-        "likes",
-        "liked",
-        "well",
-        "best",
-        "up",
-        "appreciate",
-        "enjoy",
-        "enjoyed",
-    ]
-)
-_BLAME = frozenset(
-    [
-        "criticise",
-        "criticised",
-        "criticises",
-        "fault",
-        "less",
-        "complaints",
-        "complain",
-        "down",
-        "dislike",
-        "not",
-        "but",
-    ]
-)
+_PRAISE = words("praise")
+_BLAME = words("blame")
 
 
 def check_relations(reading: Reading, facts: Facts) -> Iterator[Finding]:
@@ -104,7 +61,7 @@ def check_relations(reading: Reading, facts: Facts) -> Iterator[Finding]:
     for index, token in enumerate(reading.tokens):
         if token.kind != "mention":
             continue
-        before, after = reading.before(index, 6), reading.after(index, 4)
+        before, after = reading.before(index, 6), reading.after(index, 6)
         if token.reference == MAIN:
             yield from _check_main(index, reading, before, after, licensed)
             continue
@@ -164,7 +121,7 @@ def _is_licensed(
             return True
         if reason.verb == "liked" and last in ("like", "enjoy") and "you" in before[-3:]:
             return True
-        return reason.verb == "liked" and follows.startswith(("pleased you", "was to your taste"))
+        return reason.verb == "liked" and _PLEASED.match(follows) is not None
     return any(said == cue or said.endswith(f" {cue}") for cue in _ALIKE)
 
 
@@ -175,7 +132,13 @@ def _is_described(after: list[str]) -> bool:
     if after[0] == "(":
         return True
     article = after[1:2] and (after[1] in ("a", "an", "the") or after[1][:1].isdigit())
-    return bool(after[0] in (",", ":", "-", "–", "—", "is", "was") and article) or after[0] in ("from", "of", "by")
+    return bool(after[0] in (",", ":", "-", "–", "—", "is", "was") and article) or after[0] in (
+        "from",
+        "of",
+        "by",
+        "in",
+        "with",
+    )
 
 
 def _check_polarity(reading: Reading, facts: Facts) -> Iterator[Finding]:
@@ -186,7 +149,7 @@ def _check_polarity(reading: Reading, facts: Facts) -> Iterator[Finding]:
             place = text.find(aspect.lower())
             if place < 0:
                 continue
-            said = [word.strip(".,:;!?") for word in text[:place].split()]
+            said = [word.strip(".,:;!?") for word in text[:place].replace("less well", "less").split()]
             cue = next((word for word in reversed(said) if word in wanted or word in other), "")
             if cue not in wanted:
                 yield Finding(
@@ -197,6 +160,9 @@ def _check_polarity(reading: Reading, facts: Facts) -> Iterator[Finding]:
 def _check_user(reading: Reading, facts: Facts) -> Iterator[Finding]:
     """Yield what is said of the user without a reason that says it."""
     kinds = {reason.kind for reason in facts.reasons}
+    liked = _THAT_YOU_LIKE.search(reading.rest.lower())
+    if liked:
+        yield Finding("relation", liked[0].strip(), "says that the user likes the item already")
     for index, token in enumerate(reading.tokens):
         if token.lower in _DONE and token.kind == "word" and "history" not in kinds:
             reviewed = facts.rating or facts.review_count or facts.praised or facts.criticised
@@ -204,3 +170,19 @@ def _check_user(reading: Reading, facts: Facts) -> Iterator[Finding]:
             if token.lower in ("rated", "liked") and reviewed and "you" not in before:
                 continue
             yield Finding("relation", token.text, "says what the user did, and no reason does")
+        habit = token.lower == "you" and (reading.after(index, 1) or [""])[0] in _HABITS
+        conditional = (reading.before(index, 1) or [""])[-1] == "if"
+        if habit and not conditional and not _is_stated_liking(index, reading, kinds):
+            yield Finding(
+                "relation", f"you {reading.after(index, 1)[0]}", "says what the user does, and no reason does"
+            )
+
+
+def _is_stated_liking(index: int, reading: Reading, kinds: set[str]) -> bool:
+    """Return whether "you like ..." is a stated taste, or speaks of a title that the user liked."""
+    verb = reading.after(index, 1)[0]
+    if verb not in ("like", "enjoy"):
+        return False
+    following = reading.tokens[index + 2 : index + 3]
+    named = bool(following) and following[0].kind == "mention" and following[0].reference != MAIN
+    return "taste" in kinds or named

@@ -3,134 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from services.orchestrator.content.moderation.canonical import canonical
 from services.orchestrator.content.moderation.lexicon import load_lexicon
 from services.orchestrator.content.writing.facts import Facts
-from services.orchestrator.content.writing.faithfulness.claims import negated
+from services.orchestrator.content.writing.faithfulness.claims import denial
 from services.orchestrator.content.writing.faithfulness.findings import Finding
 from services.orchestrator.content.writing.faithfulness.reading import Reading, description_words, straightened
 from services.orchestrator.content.writing.genres import genre_of
+from services.orchestrator.content.writing.words import words
 
 _FILE = Path(__file__).parent.parent / "data" / "vocabulary.txt"
 # Words that only facts of one sort open.
-_POPULAR = [
-    "popular",
-    "everyone",
-    "many",
-    "people",
-    "chose",
-    "choose",
-    "chosen",
-    "favourite",
-    "favorite",
-    "favourites",
-    "loved",
-    "by",
-    "with",
-    "widely",
-]
-_FRESH = [
-    "new",
-    "newly",
-    "arrived",
-    "added",
-    "fresh",
-    "addition",
-    "additions",
-    "recently",
-    "latest",
-    "in",
-    "just",
-    "first",
-    "among",
-    "catalogue",
-]
-_CATALOGUE = ["catalogue", "catalog", "service", "here"]
-_BEFORE = [
-    "close",
-    "near",
-    "vein",
-    "similar",
-    "before",
-    "earlier",
-    "taste",
-    "tastes",
-    "had",
-    "what",
-    "kind",
-    "far",
-    "goes",
-    "on",
-]
-_ALIKE = [
-    "resembles",
-    "resemble",
-    "resembling",
-    "similar",
-    "alike",
-    "close",
-    "akin",
-    "reminiscent",
-    "like",
-    "know",
-    "feel",
-    "think",
-    "idea",
-    "at",
-    "home",
-]
-_HISTORY = [
-    "fans",
-    "fan",
-    "after",
-    "history",
-    "past",
-    "taste",
-    "tastes",
-    "pleased",
-    "previously",
-    "already",
-    "earlier",
-    "recently",
-]
-_AGES = ["ages", "age", "aged", "suitable", "older", "over", "above", "up", "viewers", "audiences", "audience"]
-_REVIEWS = [
-    "reviews",
-    "reviewers",
-    "review",
-    "praise",
-    "praised",
-    "praises",
-    "rated",
-    "rate",
-    "rating",
-    "rates",
-    "average",
-    "complaints",
-    "complain",
-    "criticise",
-    "criticised",
-    "criticism",
-    "fault",
-    "speak",
-    "speaks",
-    "less",
-    "happy",
-    "liked",
-    "love",
-    "some",
-    "while",
-    "gets",
-    "stands",
-    "reviewed",
-    "on",
-    "people",
-    "viewers",
-]
+_POPULAR = words("popular")
+_FRESH = words("fresh")
+_BEFORE = words("had before")
+_ALIKE = words("alike")
+_HISTORY = words("history")
+_AGES = words("ages")
+_REVIEWS = words("reviews")
+# Words that are harmless together only.
+_PAIRS = re.compile(r"\b(?:how about|that is what|made for ages|kind of thing|in the mood|what about)\b")
+_WORD = re.compile(r"[\w'-]+")
+_CATALOGUE = ("catalogue", "catalog", "service", "here")
 _WATCHED = frozenset({"film", "movie", "series", "show", "documentary"})
 
 
@@ -139,7 +37,10 @@ def check_vocabulary(reading: Reading, facts: Facts) -> Iterator[Finding]:
     allowed = _harmless() | _opened(facts)
     described = [word.lower() for word in description_words(facts)]
     taken: list[str] = []
+    harmless_pairs = [match.span() for match in _PAIRS.finditer(reading.rest.lower())]
     for token in reading.words:
+        if any(start <= token.start < end for start, end in harmless_pairs):
+            continue
         word = re.sub(r"'s$", "", token.lower)
         if token.lower in allowed or word in allowed:
             continue
@@ -161,7 +62,8 @@ def _check_order(taken: list[str], facts: Facts, reading: Reading) -> Iterator[F
     if not remaining:
         return
     for sentence in facts.sentences:
-        words = [word.lower() for word in re.findall(r"[^\W_]+(?:'[^\W_]+)*", straightened(sentence))]
+        plain = straightened(sentence).lower()
+        denies, words = denial(sentence), _WORD.findall(plain)
         start, at = place, 0
         while place < len(remaining):
             try:
@@ -169,7 +71,8 @@ def _check_order(taken: list[str], facts: Facts, reading: Reading) -> Iterator[F
             except ValueError:
                 break
             place += 1
-        if place > start and negated(sentence) and not negated(reading.rest):
+        behind = denies is not None and place > start and at > len(_WORD.findall(plain[:denies]))
+        if behind and denial(reading.rest) is None:
             yield Finding("negation", sentence[:100], "is repeated without its denial")
     if place < len(remaining):
         yield Finding("relation", remaining[place], "stands in another order than in the description")
@@ -177,45 +80,50 @@ def _check_order(taken: list[str], facts: Facts, reading: Reading) -> Iterator[F
 
 def _opened(facts: Facts) -> frozenset[str]:
     """Return the words that these facts open."""
-    words: set[str] = set(re.findall(r"\w+", facts.kind.lower()))
     kinds = {reason.kind for reason in facts.reasons}
-    for tag in facts.genres:
-        genre = genre_of(tag)
-        for said in (tag.lower(), genre.of, genre.before, genre.noun, *genre.words):
-            words |= {said, *re.findall(r"[\w'-]+", said.lower())}
+    opened = {*_WORD.findall(facts.kind.lower()), *_of_genres(facts), *_of_reasons(facts)}
     if facts.kind == "film":
-        words |= {"movie", "films", "movies"}
-    if facts.genres:
-        words |= {"genre", "genres", "tagged", "labelled"}
-    opened: list[tuple[object, list[str]]] = [
+        opened |= {"movie", "films", "movies"}
+    reviewed = bool(facts.review_count or facts.rating or facts.praised or facts.criticised)
+    by_fact: list[tuple[bool, Iterable[str]]] = [
         ("popular" in kinds, _POPULAR),
         ("fresh" in kinds, _FRESH),
-        ("near" in kinds, _BEFORE),
+        (bool(kinds & {"near", "taste"}), _BEFORE),
+        ("taste" in kinds, ("said", "told", "say")),
         ("alike" in kinds, _ALIKE),
         ("history" in kinds, _HISTORY),
-        ("taste" in kinds, [*_BEFORE, "said", "told", "say"]),
-        ("pinned" in kinds, ["placed"]),
-        (facts.maturity_age, _AGES),
-        (facts.review_count or facts.rating or facts.praised or facts.criticised, _REVIEWS),
-        (facts.standing, ["most", "popular", "top", *_CATALOGUE]),
-        (kinds, _CATALOGUE),
+        ("pinned" in kinds, ("placed",)),
+        (bool(facts.maturity_age), _AGES),
+        (reviewed, _REVIEWS),
+        (reviewed and facts.kind.lower() in _WATCHED, ("viewers",)),
+        (bool(facts.standing), ("most", "popular", "top")),
+        (bool(facts.standing or kinds), _CATALOGUE),
     ]
-    for there, more in opened:
+    for there, more in by_fact:
         if there:
-            words.update(more)
-    for reason in facts.reasons:
-        words |= set(re.findall(r"\w+", reason.verb))
-        if reason.verb == "liked":
-            words |= {"enjoyed", "liked"}
-        if reason.verb == "watched":
-            words |= {"watched", "watching", "seen", "saw"}
-        if reason.kind == "taste":
-            words |= {*re.findall(r"[\w-]+", reason.title.lower()), *re.findall(r"[\w-]+", genre_of(reason.title).of)}
-    if facts.kind.lower() in _WATCHED and (facts.rating or facts.review_count):
-        words.add("viewers")
+            opened.update(more)
     for aspect in (*facts.praised, *facts.criticised):
-        words |= set(re.findall(r"[\w'-]+", aspect.lower()))
-    return frozenset(words)
+        opened.update(_WORD.findall(aspect.lower()))
+    return frozenset(opened)
+
+
+def _of_genres(facts: Facts) -> Iterator[str]:
+    for tag in facts.genres:
+        genre = genre_of(tag)
+        yield from ("genre", "genres", "tagged")
+        for said in (tag.lower(), genre.of, genre.before, genre.noun, *genre.words):
+            yield from (said, *_WORD.findall(said.lower()), *re.findall(r"\w+", said.lower()))
+
+
+def _of_reasons(facts: Facts) -> Iterator[str]:
+    for reason in facts.reasons:
+        yield from re.findall(r"\w+", reason.verb)
+        if reason.verb == "liked":
+            yield from ("enjoyed", "liked")
+        if reason.verb == "watched":
+            yield from ("watched", "watching", "seen", "saw")
+        if reason.kind == "taste":
+            yield from (*_WORD.findall(reason.title.lower()), *_WORD.findall(genre_of(reason.title).of))
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ _CLAUSE = re.compile(
 )
 _CONTACT = re.compile(r"https?:|www\.|\S@\S|\d{6,}")
 _WORD = re.compile(r"[a-z]+")
+_LEADS = re.compile(r"[\s,]*(?:(?:but|although|though|however|whereas|and),?\s+)?", re.IGNORECASE)
 SHORTEST_QUOTE, LONGEST_QUOTE = 20, 240
 _MOST_CLAUSES = 40
 
@@ -53,7 +54,7 @@ def clauses_of(texts: Sequence[str], reviews: Sequence[int]) -> list[Clause]:
     for review, text in zip(reviews, texts, strict=True):
         of_this = 0
         for match in _CLAUSE.finditer(text):
-            start = match.start() + len(match[0]) - len(match[0].lstrip(" \t,"))
+            start = match.start() + _leading(match[0])
             end = match.end() - (len(match[0]) - len(match[0].rstrip()))
             if end > start and any(map(str.isalpha, text[start:end])):
                 found.append(Clause(review, start, end, text[start:end]))
@@ -61,3 +62,9 @@ def clauses_of(texts: Sequence[str], reviews: Sequence[int]) -> list[Clause]:
                 if of_this == _MOST_CLAUSES:
                     break
     return found
+
+
+def _leading(text: str) -> int:
+    """Return how many characters lead from the clause before."""
+    match = _LEADS.match(text)
+    return match.end() if match else 0

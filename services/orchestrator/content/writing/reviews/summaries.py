@@ -29,7 +29,7 @@ _LONGEST_READ = 2_000
 
 @dataclass(frozen=True)
 class SummaryWish:
-    """What is asked of a summary: reviews, the caller's aspects, how many of each, the best rating, what they are of."""
+    """What is asked of a summary: reviews, the caller's aspects, counts, the best rating, what the reviews are of."""
 
     reviews: Sequence[pb.Review]
     aspects: Sequence[str]
@@ -147,7 +147,7 @@ def _rate(reviews: Sequence[pb.Review], reply: pb.SummarizeReviewsResponse) -> N
 
 
 def _clauses_to_ask(clauses: Sequence[Clause], spoken: dict[str, list[int]]) -> list[int]:
-    """Return the places of clauses whose feeling is asked for: those of aspects in turn, then others that may be quoted."""
+    """Return the places of clauses to ask about: those of aspects in turn, then others that may be quoted."""
     chosen: dict[int, None] = {}
     deepest = max((len(places) for places in spoken.values()), default=0)
     for depth in range(deepest):
@@ -186,7 +186,7 @@ def _quotes(
     reply: pb.SummarizeReviewsResponse,
     count: int,
 ) -> list[pb.ReviewQuote]:
-    """Return the clearest quotes of either side, those on a named aspect first, one a review as long as there are others."""
+    """Return the clearest quotes of either side, those on a named aspect first; one a review while there are others."""
     aspect_of = {
         place: aspect.aspect
         for side in (reply.praised, reply.criticised)
