@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,13 +28,17 @@ class Service:
     _known: dict[int, Any] = field(default_factory=dict)
 
     async def ask(self, method: str, request: Message | bytes, seconds: float = PATIENCE_SECONDS) -> Outcome:
-        """Call a method ("/package.Service/Method") with a message, or with bytes in its place."""
+        """Call a method ("/package.Service/Method") with a message, or with bytes in its place. The messages of a
+        stream count as one reply: put together, texts one after the other.
+        """
         service, _, name = method.strip("/").rpartition("/")
         found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
         reply_type = message_factory.GetMessageClass(found.output_type)
-        call: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = self.channel.unary_unary(
-            method, request_serializer=_serialised, response_deserializer=reply_type.FromString
-        )
+        coding: dict[str, Any] = {"request_serializer": _serialised, "response_deserializer": reply_type.FromString}
+        if found.server_streaming:
+            stream: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self.channel.unary_stream(method, **coding)
+            return await outcome_of(_whole(stream(request, timeout=seconds), reply_type))
+        call: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = self.channel.unary_unary(method, **coding)
         return await outcome_of(call(request, timeout=seconds))
 
     async def reply(self, method: str, request: Message) -> Any:
@@ -74,6 +78,8 @@ def without_times(reply: Any) -> bytes:
     report = report_of(copy)
     report.ClearField("queue_microseconds")
     report.ClearField("compute_microseconds")
+    if hasattr(copy, "usage"):
+        copy.usage.ClearField("first_token_microseconds")
     content: bytes = copy.SerializeToString(deterministic=True)
     return content
 
@@ -117,6 +123,19 @@ def ids(cases: Sequence[tuple[Family, Any]]) -> list[str]:
 def every_good_call(families: Sequence[Family]) -> list[tuple[Family, GoodCall]]:
     """Return the good calls of all families."""
     return [(family, case) for family in families for case in family.cases.good]
+
+
+async def _whole(stream: AsyncIterator[Any], reply_type: Any) -> Any:
+    """Return the messages of a stream as one."""
+    whole, texts = reply_type(), dict[str, str]()
+    async for message in stream:
+        whole.MergeFrom(message)
+        for one in reply_type.DESCRIPTOR.fields:
+            if one.type == one.TYPE_STRING and not one.is_repeated:
+                texts[one.name] = texts.get(one.name, "") + getattr(message, one.name)
+    for name, text in texts.items():
+        setattr(whole, name, text)
+    return whole
 
 
 def _about(scores: Sequence[float]) -> Any:

@@ -7,13 +7,14 @@ import asyncio
 import numpy
 import pytest
 
-from tests.contract.cases.kinds import GoodCall, IndependenceCase, unpack_vectors
+from tests.contract.cases.kinds import CompanyCase, GoodCall, IndependenceCase, unpack_vectors
 from tests.contract.conftest import ServiceOf
 from tests.contract.families import FAMILIES, Family
 from tests.contract.service import assert_same_answers, every_good_call, ids, report_of, without_times
 
 pytestmark = [pytest.mark.contract, pytest.mark.asyncio(loop_scope="session")]
 GOOD = every_good_call(FAMILIES)
+COMPANY = [(family, case) for family in FAMILIES for case in family.cases.company]
 INDEPENDENCE = [(family, case) for family in FAMILIES for case in family.cases.independence]
 
 
@@ -65,3 +66,13 @@ async def test_an_answer_does_not_depend_on_what_else_runs(
     expected = case.answers(await service.known_reply(case.method, case.together))
     at_once = await asyncio.gather(*(service.reply(case.method, request) for request in case.alone))
     assert_same_answers([case.answers(reply)[0] for reply in at_once], expected)
+
+
+@pytest.mark.parametrize(("family", "case"), COMPANY, ids=ids(COMPANY))
+async def test_replies_are_the_same_at_once_as_one_after_the_other(
+    family: Family, case: CompanyCase, service_of: ServiceOf
+) -> None:
+    service = await service_of(family)
+    alone = [without_times(await service.known_reply(case.method, request)) for request in case.requests]
+    at_once = await asyncio.gather(*(service.reply(case.method, request) for request in case.requests))
+    assert [without_times(reply) for reply in at_once] == alone

@@ -56,6 +56,15 @@ class IndependenceCase:
 
 
 @dataclass(frozen=True)
+class CompanyCase:
+    """Requests that must get the same replies at once as one after the other."""
+
+    name: str
+    method: str
+    requests: Sequence[Message]
+
+
+@dataclass(frozen=True)
 class BadCall:
     """A request that must be refused.
 
@@ -88,6 +97,7 @@ class Cases:
     independence: Sequence[IndependenceCase]
     scorers: Sequence[str]
     models: dict[str, str] = field(default_factory=dict)
+    company: Sequence[CompanyCase] = ()
 
 
 def invalid_text(message: Message, marker: str = "@@") -> bytes:

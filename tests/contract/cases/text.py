@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from marquee.text.v1 import text_service_pb2 as pb
+from tests.contract.cases import generation
 from tests.contract.cases.candidates import CandidateCases
 from tests.contract.cases.kinds import (
     Answer,
@@ -204,9 +205,16 @@ def cases() -> Cases:
         )
     good.append(GoodCall("understanding by the default", UNDERSTAND, understand(), "minilm-understanding"))
     return Cases(
-        good=[*good, *candidates.good()],
-        bad=[*embedding_bad_calls(), *classification_bad_calls(), *understanding_bad_calls(), *candidates.bad()],
+        good=[*good, *generation.good(), *candidates.good()],
+        bad=[
+            *embedding_bad_calls(),
+            *classification_bad_calls(),
+            *understanding_bad_calls(),
+            *generation.bad(),
+            *candidates.bad(),
+        ],
         independence=[*independence, *candidates.independence()],
         scorers=["words"],
-        models={**MODELS, **UNDERSTANDING_MODELS},
+        models={**MODELS, **UNDERSTANDING_MODELS, **generation.committed()},
+        company=generation.company(),
     )
