@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,7 @@ def every_good_call(families: Sequence[Family]) -> list[tuple[Family, GoodCall]]
     return [(family, case) for family in families for case in family.cases.good]
 
 
-async def _whole(stream: AsyncIterator[Any], reply_type: Any) -> Any:
+async def _whole(stream: AsyncIterable[Any], reply_type: Any) -> Any:
     """Return the messages of a stream as one."""
     whole, texts = reply_type(), dict[str, str]()
     async for message in stream:

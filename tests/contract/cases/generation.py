@@ -24,7 +24,7 @@ PROMPTS = [
     "\u202e\u200b",
     "1977",
 ]
-GREEDY = {"temperature": 0.0, "seed": 1}
+GREEDY: dict[str, Any] = {"temperature": 0.0, "seed": 1}
 
 
 def ask(prompt: str = PROMPTS[0], model: str = "", **options: Any) -> pb.GenerateTextRequest:
@@ -42,7 +42,7 @@ def good() -> list[GoodCall]:
     """Return calls that must be answered."""
     if not committed():
         return []
-    shaped = {"top_k": 50, "top_p": 0.9, "repetition_penalty": 1.2, "stop": [".", "never met"], "alternatives": 3}
+    shaped: dict[str, Any] = {"top_k": 50, "top_p": 0.9, "repetition_penalty": 1.2, "stop": [".", "never met"], "alternatives": 3}
     calls = [GoodCall("text by the default", GENERATE, ask(max_tokens=8), "decoder-language-model")]
     for model in MODELS:
         calls += [
