@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -16,6 +17,7 @@ from marquee.entertainment.v1 import (
     moderation_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
+    search_service_pb2_grpc,
     user_service_pb2_grpc,
     writing_service_pb2_grpc,
 )
@@ -43,6 +45,9 @@ from services.orchestrator.recommend.similar import SimilarItems
 from services.orchestrator.recommend.slate_tokens import TokenSigner
 from services.orchestrator.recommend.slates import SlateLog
 from services.orchestrator.recommend.trends import Trends
+from services.orchestrator.search.indexes import SearchIndexes
+from services.orchestrator.search.pages import SearchPages
+from services.orchestrator.search.searcher import Searcher
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.content import ContentServicer
@@ -52,6 +57,7 @@ from services.orchestrator.servicers.insight import InsightServicer
 from services.orchestrator.servicers.moderation import ModerationServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
+from services.orchestrator.servicers.search import SearchServicer
 from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.servicers.writing import WritingServicer
 from services.orchestrator.settings import OrchestratorSettings
@@ -74,6 +80,7 @@ CONTRACTS = [
         "RouteService",
         "ContentService",
         "ModerationService",
+        "SearchService",
         "WritingService",
     )
 ]
@@ -85,7 +92,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     Raises:
         CannotStart: the store cannot be opened.
     """
-    signer = TokenSigner(token_keys(settings))
+    keys = token_keys(settings)
+    signer = TokenSigner(keys)
     try:
         store = await open_store(
             settings.store_url,
@@ -131,18 +139,28 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         Generation(mesh, moderator, settings),
     )
 
+    indexes = SearchIndexes()
+    pages = SearchPages(keys, settings.page_seconds)
+    search = SearchServicer(Searcher(reader, mesh, bundles, indexes, pages, settings))
+
+    servicers: list[tuple[Callable[[Any, grpc.aio.Server], None], object]] = [
+        (recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server, recommendation),
+        (insight_service_pb2_grpc.add_InsightServiceServicer_to_server, InsightServicer(insights)),
+        (experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server, ExperimentServicer(store)),
+        (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, CatalogServicer(store, models)),
+        (event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(store, checks)),
+        (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(store, recommender.forget)),
+        (bundle_service_pb2_grpc.add_BundleServiceServicer_to_server, BundleServicer(store, bundles)),
+        (content_service_pb2_grpc.add_ContentServiceServicer_to_server, content),
+        (moderation_service_pb2_grpc.add_ModerationServiceServicer_to_server, moderation),
+        (writing_service_pb2_grpc.add_WritingServiceServicer_to_server, writing),
+        (search_service_pb2_grpc.add_SearchServiceServicer_to_server, search),
+        (route_service_pb2_grpc.add_RouteServiceServicer_to_server, RouteServicer(store, bundles)),
+    ]
+
     def attach(server: grpc.aio.Server) -> None:
-        recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(recommendation, server)
-        insight_service_pb2_grpc.add_InsightServiceServicer_to_server(InsightServicer(insights), server)
-        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(ExperimentServicer(store), server)
-        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store, checks), server)
-        user_service_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(store, recommender.forget), server)
-        bundle_service_pb2_grpc.add_BundleServiceServicer_to_server(BundleServicer(store, bundles), server)
-        content_service_pb2_grpc.add_ContentServiceServicer_to_server(content, server)
-        moderation_service_pb2_grpc.add_ModerationServiceServicer_to_server(moderation, server)
-        writing_service_pb2_grpc.add_WritingServiceServicer_to_server(writing, server)
-        route_service_pb2_grpc.add_RouteServiceServicer_to_server(RouteServicer(store, bundles), server)
+        for add, servicer in servicers:
+            add(servicer, server)
 
     async def start() -> Sequence[str]:
         load_tables_soon()
@@ -150,6 +168,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         bundles.start()
         backfill.start()
         maintenance.start()
+        indexes.warm(store, snapshots)
         return []
 
     async def stop() -> None:
@@ -157,6 +176,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         await backfill.stop()
         await bundles.stop()
         await trends.close()
+        await indexes.close()
         await snapshots.close()
         await mesh.close()
         await store.close()

@@ -43,7 +43,7 @@ class CatalogSnapshot:
 
     Attributes:
         sequence: the catalogue's change counter; every change up to it is in.
-        item_ids, titles, tags: one entry a row; tags as the caller wrote them.
+        item_ids, titles, descriptions, tags: one entry a row; tags as the caller wrote them.
         rows: row of each item id.
         tag_rows: rows that carry a tag, by the case-folded tag; ascending.
         maturity_ages: int64[N], years.
@@ -63,6 +63,7 @@ class CatalogSnapshot:
     item_ids: tuple[str, ...]
     rows: Mapping[str, int]
     titles: tuple[str, ...]
+    descriptions: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...]
     tag_rows: Mapping[str, npt.NDArray[np.int32]]
     maturity_ages: Integers
@@ -181,6 +182,7 @@ def build_snapshot(sequence: int, items: Sequence[ItemRecord], statistics: Seque
         item_ids=item_ids,
         rows={item_id: row for row, item_id in enumerate(item_ids)},
         titles=tuple(item.title for item in items),
+        descriptions=tuple(item.description for item in items),
         tags=tuple(item.tags for item in items),
         tag_rows=_rows_by_key(tag_rows),
         maturity_ages=_integers(items, lambda item: item.maturity_age),

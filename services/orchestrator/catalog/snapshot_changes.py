@@ -67,6 +67,7 @@ def _taken(held: CatalogSnapshot, new: CatalogSnapshot, order: np.typing.NDArray
         item_ids=held.item_ids if same_ids else item_ids,
         rows=held.rows if same_ids else {item_id: row for row, item_id in enumerate(item_ids)},
         titles=_entries(held.titles, new.titles, rows),
+        descriptions=_entries(held.descriptions, new.descriptions, rows),
         tags=_entries(held.tags, new.tags, rows),
         tag_rows=_keyed(held.tag_rows, new.tag_rows, places, len(held)),
         maturity_ages=column("maturity_ages"),

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from marquee.entertainment.v1 import recommendation_service_pb2 as pb
+from marquee.entertainment.v1 import search_service_pb2 as search_pb
 from services.orchestrator.catalog.item_checks import REGION
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Mask
 from services.orchestrator.recommend.filters import CompiledFilter, FilterInvalid, compile_filter
 from services.orchestrator.recommend.slots import read_slots
 from services.orchestrator.recommend.steering import Steering, read_steering
 from services.runtime.validation import Violations
+
+Filtering = pb.RecommendRequest | pb.SimilarItemsRequest | search_pb.SearchRequest | search_pb.SuggestRequest
 
 DEFAULT_PAGE = 10
 MAXIMUM_PAGE = 100
@@ -101,7 +104,7 @@ def read_recommend(request: pb.RecommendRequest) -> RecommendOptions:
         user_id=request.user_id,
         page_size=page_size,
         excluded_item_ids=frozenset(request.excluded_item_ids),
-        filter=_read_filter(check, request),
+        filter=read_filter(check, request),
         diversity=diversity,
         include_seen=request.include_seen,
         reason_count=reasons,
@@ -122,13 +125,14 @@ def read_similar(request: pb.SimilarItemsRequest) -> SimilarOptions:
     options = SimilarOptions(
         item_id=request.item_id,
         page_size=check.size("page_size", request.page_size, default=DEFAULT_PAGE, maximum=MAXIMUM_PAGE),
-        filter=_read_filter(check, request),
+        filter=read_filter(check, request),
     )
     check.raise_if_any()
     return options
 
 
-def _read_filter(check: Violations, request: pb.RecommendRequest | pb.SimilarItemsRequest) -> ItemFilter:
+def read_filter(check: Violations, request: Filtering) -> ItemFilter:
+    """Check the fields of a filter, which several requests have, and return it."""
     _check_tags(check, "required_tags", request.required_tags)
     _check_tags(check, "excluded_tags", request.excluded_tags)
     age = request.maximum_maturity_age if request.HasField("maximum_maturity_age") else None

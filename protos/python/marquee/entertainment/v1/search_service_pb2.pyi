@@ -91,7 +91,7 @@ class SearchRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """What was typed, 1 to 1,000 characters and not blank. Its first 32 words count for the search by words."""
+    """What was typed, 1 to 1,000 characters and not blank. Its first 32 words count for the search by words, its first 300 characters for meaning."""
     page_size: _builtins.int
     """Items wanted. Zero means 10; above 100 is coerced to 100; negative is INVALID_ARGUMENT."""
     page_token: _builtins.str

@@ -1,0 +1,1 @@
+"""Search over a tenant's catalogue: by words, by meaning, and by what a user likes."""
