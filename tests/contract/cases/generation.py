@@ -42,7 +42,13 @@ def good() -> list[GoodCall]:
     """Return calls that must be answered."""
     if not committed():
         return []
-    shaped: dict[str, Any] = {"top_k": 50, "top_p": 0.9, "repetition_penalty": 1.2, "stop": [".", "never met"], "alternatives": 3}
+    shaped: dict[str, Any] = {
+        "top_k": 50,
+        "top_p": 0.9,
+        "repetition_penalty": 1.2,
+        "stop": [".", "never met"],
+        "alternatives": 3,
+    }
     calls = [GoodCall("text by the default", GENERATE, ask(max_tokens=8), "decoder-language-model")]
     for model in MODELS:
         calls += [

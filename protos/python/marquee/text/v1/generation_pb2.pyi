@@ -62,8 +62,8 @@ class GenerateTextRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
-    """Text to go on from, 1 to 100,000 characters and not blank. Of one that is longer than the model's context the end is read, and the answer's
-    `usage.prompt_truncated` says so.
+    """Text to go on from, 1 to 100,000 characters and not blank. Of one that fills the model's context the end is read, so much that
+    `max_tokens`, but at most half of the context, still fits; the answer's `usage.prompt_truncated` says so.
     """
     model: _builtins.str
     """Model: a decoder of the repository, "decoder-language-model" (Transformer) when empty; "recurrent-language-model", or one of your own.
@@ -108,7 +108,7 @@ class GenerationOptions(_message.Message):
     INVALID_ARGUMENT.
     """
     temperature: _builtins.float
-    """How daring the choice of each token is, 0 to 2. Not set means 0.8; 0 always takes the most probable token."""
+    """How daring the choice of each token is, 0 to 2. Not set means 0.8; 0, like all below 0.0001, always takes the most probable token."""
     top_k: _builtins.int
     """Only the most probable tokens are drawn from, 1 to 1,000. Zero means all; above 1,000 is coerced to it; negative is INVALID_ARGUMENT."""
     top_p: _builtins.float
@@ -118,7 +118,9 @@ class GenerationOptions(_message.Message):
     set means 1: no penalty.
     """
     seed: _builtins.int
-    """The same seed, model version, prompt and options give the same text. Not set means a random one; the first message says which."""
+    """The same seed, model version, prompt and options give the same text on the same kind of machine, whoever else is served at the same
+    time. Not set means a random one; the first message says which.
+    """
     alternatives: _builtins.int
     """Alternatives to report for each token, with their log-probabilities, 0 to 20; above is coerced to 20. Zero means none."""
     log_probabilities: _builtins.bool
@@ -165,7 +167,9 @@ Global___GenerationOptions: _TypeAlias = GenerationOptions  # noqa: Y015
 
 @_typing.final
 class GenerateTextResponse(_message.Message):
-    """Response of GenerateText: the next piece of the text. The last message has the finish reason and the usage."""
+    """Response of GenerateText: the next piece of the text, one token or, for a reader who was busy, several. The last message has the finish
+    reason and the usage.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

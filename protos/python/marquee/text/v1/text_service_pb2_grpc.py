@@ -90,7 +90,8 @@ class TextServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GenerateText(self, request, context):
-        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work.
+        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work; a text whose reader reads nothing
+        for a minute (the setting `stalled_reader_seconds`) is given up with ABORTED. Too many readers: RESOURCE_EXHAUSTED, and when to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,9 @@ class TextServiceStub:
     UnderstandText: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateText: _grpc.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]
-    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
+    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work; a text whose reader reads nothing
+    for a minute (the setting `stalled_reader_seconds`) is given up with ABORTED. Too many readers: RESOURCE_EXHAUSTED, and when to retry.
+    """
     GenerateCandidates: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -61,7 +63,9 @@ class TextServiceAsyncStub(TextServiceStub):
     UnderstandText: _aio.UnaryUnaryMultiCallable[_text_service_pb2.UnderstandTextRequest, _text_service_pb2.UnderstandTextResponse]  # type: ignore[assignment]
     """Says what a text feels like and whether it harms: sentiment, emotions, and kinds of toxicity with the span that caused each."""
     GenerateText: _aio.UnaryStreamMultiCallable[_generation_pb2.GenerateTextRequest, _generation_pb2.GenerateTextResponse]  # type: ignore[assignment]
-    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
+    """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work; a text whose reader reads nothing
+    for a minute (the setting `stalled_reader_seconds`) is given up with ABORTED. Too many readers: RESOURCE_EXHAUSTED, and when to retry.
+    """
     GenerateCandidates: _aio.UnaryUnaryMultiCallable[_text_service_pb2.GenerateCandidatesRequest, _text_service_pb2.GenerateCandidatesResponse]  # type: ignore[assignment]
     """Generates recommendation candidates from the text vectors of a bundle's items."""
 
@@ -100,7 +104,9 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_pb2.GenerateTextRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_generation_pb2.GenerateTextResponse], _abc.AsyncIterator[_generation_pb2.GenerateTextResponse]]:
-        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work."""
+        """Goes on from a prompt with a language model, token by token. Whoever stops reading stops the work; a text whose reader reads nothing
+        for a minute (the setting `stalled_reader_seconds`) is given up with ABORTED. Too many readers: RESOURCE_EXHAUSTED, and when to retry.
+        """
 
     @_abc_1.abstractmethod
     def GenerateCandidates(
