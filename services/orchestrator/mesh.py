@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import grpc
@@ -170,7 +170,7 @@ class Mesh:
 
     async def generate_text(
         self, request: generation_pb.GenerateTextRequest, seconds: float
-    ) -> AsyncIterator[generation_pb.GenerateTextResponse]:
+    ) -> AsyncGenerator[generation_pb.GenerateTextResponse]:
         """Yield the pieces of a text as they are made; whoever stops reading stops the work."""
         call = self._text.GenerateText(request, timeout=max(0.001, seconds), metadata=_metadata())
         try:

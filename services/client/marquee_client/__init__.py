@@ -31,6 +31,7 @@ from marquee_client.errors import (
     Unimplemented,
 )
 from marquee_client.options import ListOptions, RecommendOptions
+from marquee_client.writing import GenerationWishes, WritingWishes
 
 __all__ = [
     "AsyncMarqueeClient",
@@ -38,6 +39,7 @@ __all__ = [
     "DeadlineExceeded",
     "FailedPrecondition",
     "FieldViolation",
+    "GenerationWishes",
     "InternalError",
     "InvalidArgument",
     "ListOptions",
@@ -52,4 +54,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "WritingWishes",
 ]

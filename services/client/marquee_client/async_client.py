@@ -6,11 +6,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
-from grpc import aio
 
 from marquee.entertainment.v1 import bundle_service_pb2 as bundle_pb
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
@@ -33,7 +32,7 @@ from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServi
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
-from marquee_client.channel import CHANNEL_OPTIONS
+from marquee_client.async_writing_calls import AsyncWritingCalls
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import (
     DEFAULT_TARGET,
@@ -44,11 +43,8 @@ from marquee_client.options import (
     new_request_id,
 )
 
-RequestT = TypeVar("RequestT")
-ResponseT = TypeVar("ResponseT")
 
-
-class AsyncMarqueeClient:
+class AsyncMarqueeClient(AsyncWritingCalls):
     """Calls the orchestrator of a Marquee mesh from asyncio.
 
     Make it inside the running event loop that uses it.
@@ -72,9 +68,7 @@ class AsyncMarqueeClient:
     def __init__(
         self, target: str = DEFAULT_TARGET, *, timeout: float = DEFAULT_TIMEOUT, request_id: str | None = None
     ) -> None:
-        self._timeout = timeout
-        self._request_id = request_id
-        self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        super().__init__(target, timeout, request_id)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)
@@ -386,31 +380,3 @@ class AsyncMarqueeClient:
         if end is not None:
             request.end_time.FromDatetime(end)
         return list((await self._call(self._experiment.GetArmReport, request, timeout)).arms)
-
-    # --- transport -----------------------------------------------------------------------------------
-
-    async def _call(
-        self,
-        method: aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
-        request: RequestT,
-        timeout: float | None,
-    ) -> ResponseT:
-        request_id = self._request_id or new_request_id()
-        seconds = self._timeout if timeout is None else timeout
-        try:
-            return await method(request, timeout=seconds, metadata=((REQUEST_ID_KEY, request_id),))
-        except grpc.RpcError as error:
-            raise error_from(error, request_id) from error
-
-    async def _stream(
-        self, method: aio.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float
-    ) -> AsyncIterator[ResponseT]:
-        request_id = self._request_id or new_request_id()
-        call = method(request, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
-        try:
-            async for response in call:
-                yield response
-        except grpc.RpcError as error:
-            raise error_from(error, request_id) from error
-        finally:
-            call.cancel()  # the caller may have stopped before the end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -31,7 +31,6 @@ from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServi
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
-from marquee_client.channel import CHANNEL_OPTIONS
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import (
     DEFAULT_TARGET,
@@ -41,12 +40,10 @@ from marquee_client.options import (
     RecommendOptions,
     new_request_id,
 )
-
-RequestT = TypeVar("RequestT")
-ResponseT = TypeVar("ResponseT")
+from marquee_client.writing_calls import WritingCalls
 
 
-class MarqueeClient:
+class MarqueeClient(WritingCalls):
     """Calls the orchestrator of a Marquee mesh. Threads may share one client.
 
     Every method raises a `MarqueeError`. Calls that are safe to repeat are repeated while the orchestrator is
@@ -68,9 +65,7 @@ class MarqueeClient:
     def __init__(
         self, target: str = DEFAULT_TARGET, *, timeout: float = DEFAULT_TIMEOUT, request_id: str | None = None
     ) -> None:
-        self._timeout = timeout
-        self._request_id = request_id
-        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        super().__init__(target, timeout, request_id)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)
@@ -370,30 +365,3 @@ class MarqueeClient:
         if end is not None:
             request.end_time.FromDatetime(end)
         return list((self._call(self._experiment.GetArmReport, request, timeout)).arms)
-
-    # --- transport -----------------------------------------------------------------------------------
-
-    def _call(
-        self,
-        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
-        request: RequestT,
-        timeout: float | None,
-    ) -> ResponseT:
-        request_id = self._request_id or new_request_id()
-        seconds = self._timeout if timeout is None else timeout
-        try:
-            return method(request, timeout=seconds, metadata=((REQUEST_ID_KEY, request_id),))
-        except grpc.RpcError as error:
-            raise error_from(error, request_id) from error
-
-    def _stream(
-        self, method: grpc.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float
-    ) -> Iterator[ResponseT]:
-        request_id = self._request_id or new_request_id()
-        call = method(request, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise error_from(error, request_id) from error
-        finally:
-            call.cancel()  # the caller may have stopped before the end

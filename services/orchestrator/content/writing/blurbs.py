@@ -48,10 +48,10 @@ class Blurbs:
             ServiceError: the store cannot be read.
         """
         steps, budget = StepLog(), Budget.for_current_call(self.settings.content_seconds)
+        item = await self.store.get_item(tenant, item_id)
+        if item is None:
+            raise NotFound("item_id", "item", item_id, "it is not in the catalogue")
         with steps.measure("catalog"):
-            item = await self.store.get_item(tenant, item_id)
-            if item is None:
-                raise NotFound("item_id", "item", item_id, "it is not in the catalogue")
             snapshot = await self.snapshots.get(tenant, (await self.store.catalog_state(tenant)).sequence)
         whole = item_facts(item, snapshot, wording.kind)
         facts = whole.with_sentences(_DESCRIPTION_SENTENCES.get(length, 1))

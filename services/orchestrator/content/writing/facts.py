@@ -211,7 +211,7 @@ def _verb(event: UserEvent, kind: str) -> str:
 
 
 def _standing(item_id: str, snapshot: CatalogSnapshot) -> tuple[int, bool]:
-    """Return the smallest round number of most popular items that it is among, 0 for none, and whether it is popular."""
+    """Return the smallest round number of most popular items it is among, 0 for none, and whether it is popular."""
     row = snapshot.rows.get(item_id)
     if row is None or snapshot.popularity[row] <= 0:
         return 0, False

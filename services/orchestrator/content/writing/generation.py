@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Generation:
     moderator: Moderator
     settings: OrchestratorSettings
 
-    async def generate(self, tenant: str, request: pb.GenerateTextRequest) -> AsyncIterator[pb.GenerateTextResponse]:
+    async def generate(self, tenant: str, request: pb.GenerateTextRequest) -> AsyncGenerator[pb.GenerateTextResponse]:
         """Yield the text of a checked request as it is made; whoever stops reading stops the work.
 
         Raises:
@@ -57,7 +57,7 @@ class Generation:
 
     async def _held_back(
         self, tenant: str, policy: str, pieces: AsyncIterator[generation_pb.GenerateTextResponse]
-    ) -> AsyncIterator[pb.GenerateTextResponse]:
+    ) -> AsyncGenerator[pb.GenerateTextResponse]:
         """Yield whole sentences that moderation allows; the first that it does not ends the text."""
         await self.moderator.policy(tenant, policy)
         waiting, said, seed = "", "", 0
@@ -94,7 +94,7 @@ class Generation:
 
 async def _passed(
     pieces: AsyncIterator[generation_pb.GenerateTextResponse],
-) -> AsyncIterator[pb.GenerateTextResponse]:
+) -> AsyncGenerator[pb.GenerateTextResponse]:
     async for piece in pieces:
         reply = pb.GenerateTextResponse(
             text=piece.text, tokens=piece.tokens, finish_reason=piece.finish_reason, seed=piece.seed

@@ -18,12 +18,12 @@ from services.orchestrator.content.writing.words import words
 
 _FILE = Path(__file__).parent.parent / "data" / "claims.yaml"
 _NEGATION = re.compile(
-    r"(?<!\w)(?:not|no|never|neither|nor|none|nothing|nobody|nowhere|without|hardly|barely|scarcely|seldom|rarely|unlike|except|"
-    r"lacks?|lacking|fails?|failed|instead|avoid|avoids|skip|anything but|far from|less|least|cannot|\w+n't)(?!\w)"
+    r"(?<!\w)(?:not|no|never|neither|nor|none|nothing|nobody|nowhere|without|hardly|barely|scarcely|seldom|rarely|unlike|"
+    r"except|lacks?|lacking|fails?|failed|instead|avoid|avoids|skip|anything but|far from|less|least|cannot|\w+n't)(?!\w)"
 )
 # Denials that deny nothing.
 _HARMLESS_NEGATION = re.compile(
-    r"why not(?= \||, | try | have | see | watch | play )|not far from(?= what you)|you may not have seen it|if you have not seen it"
+    r"why not(?= \||, | try | have | see | watch | play )|not far from(?= what you)|you may not have seen it"
 )
 # What reviews do not like; whether they do is checked with the aspects.
 _REVIEW_NEGATION = re.compile(r"but not (?=the )|less well of|less happy with|not everyone is happy with")

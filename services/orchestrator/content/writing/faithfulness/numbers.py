@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from services.orchestrator.content.writing.facts import Facts
 from services.orchestrator.content.writing.faithfulness.findings import Finding
@@ -42,7 +42,7 @@ def check_numbers(reading: Reading, facts: Facts) -> Iterator[Finding]:
             yield Finding("number", "%", "is a percentage that no fact holds")
 
 
-def _is_given(index: int, token: Token, reading: Reading, facts: Facts, given: list[str] | tuple[str, ...]) -> bool:
+def _is_given(index: int, token: Token, reading: Reading, facts: Facts, given: Sequence[str]) -> bool:
     before, after = reading.before(index, 6), reading.after(index, 6)
     last, following = (before or [""])[-1], (after or [""])[0]
     text = token.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from services.orchestrator.content.writing.facts import Facts, ReasonFact
 from services.orchestrator.content.writing.faithfulness.findings import Finding
@@ -178,7 +178,7 @@ def _check_user(reading: Reading, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _is_stated_liking(index: int, reading: Reading, kinds: set[str]) -> bool:
+def _is_stated_liking(index: int, reading: Reading, kinds: Collection[str]) -> bool:
     """Return whether "you like ..." is a stated taste, or speaks of a title that the user liked."""
     verb = reading.after(index, 1)[0]
     if verb not in ("like", "enjoy"):
