@@ -21,6 +21,7 @@ from services.cli import (
     train,
     up,
     usage,
+    write,
 )
 from services.cli.catalog import command as catalog
 from services.cli.failures import MarqueeCommands
@@ -74,6 +75,9 @@ app.command(epilog=home.EPILOG)(home.home)
 app.command(epilog=insight.EPILOG)(insight.insight)
 app.add_typer(analyze.app, name="analyze", help="What can be said of texts.")
 app.command(epilog=moderate.EPILOG)(moderate.moderate)
+app.add_typer(
+    write.app, name="write", help="Texts from true facts: why, blurbs, summaries; generated text.", epilog=write.EPILOG
+)
 
 
 if __name__ == "__main__":
