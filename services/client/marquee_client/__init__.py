@@ -30,7 +30,7 @@ from marquee_client.errors import (
     Unavailable,
     Unimplemented,
 )
-from marquee_client.options import ListOptions, RecommendOptions
+from marquee_client.options import ListOptions, RecommendOptions, SearchOptions
 from marquee_client.writing import GenerationWishes, WritingWishes
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "RecommendOptions",
     "Resource",
     "ResourceExhausted",
+    "SearchOptions",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

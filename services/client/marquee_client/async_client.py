@@ -21,6 +21,7 @@ from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
+from marquee.entertainment.v1 import search_service_pb2 as search_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
 from marquee.entertainment.v1.bundle_service_pb2_grpc import BundleServiceStub
 from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -31,6 +32,7 @@ from marquee.entertainment.v1.insight_service_pb2_grpc import InsightServiceStub
 from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServiceStub
 from marquee.entertainment.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
+from marquee.entertainment.v1.search_service_pb2_grpc import SearchServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
 from marquee_client.async_writing_calls import AsyncWritingCalls
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
@@ -40,6 +42,7 @@ from marquee_client.options import (
     EXPORT_TIMEOUT,
     ListOptions,
     RecommendOptions,
+    SearchOptions,
     new_request_id,
 )
 
@@ -72,6 +75,7 @@ class AsyncMarqueeClient(AsyncWritingCalls):
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)
+        self._search = SearchServiceStub(self._channel)
         self._content = ContentServiceStub(self._channel)
         self._moderation = ModerationServiceStub(self._channel)
         self._catalog = CatalogServiceStub(self._channel)
@@ -122,6 +126,23 @@ class AsyncMarqueeClient(AsyncWritingCalls):
         """Return what the user began and did not finish, newest first."""
         request = recommendation_pb.ContinueWatchingRequest(user_id=user_id, page_size=page_size)
         return list((await self._call(self._recommendation.ContinueWatching, request, timeout)).items)
+
+    async def search(
+        self, query: str, *, timeout: float | None = None, **options: Unpack[SearchOptions]
+    ) -> search_pb.SearchResponse:
+        """Find titles by words (typing errors allowed) and by meaning. See `SearchOptions`.
+
+        Nothing found is an empty list with a `reason`.
+        """
+        request = search_pb.SearchRequest(query=query, **options)
+        return await self._call(self._search.Search, request, timeout)
+
+    async def suggest(
+        self, query: str, *, timeout: float | None = None, **options: Unpack[ListOptions]
+    ) -> list[search_pb.FoundItem]:
+        """Complete what was typed so far to titles. See `ListOptions`; `page_size` is 8 when left out, at most 20."""
+        request = search_pb.SuggestRequest(query=query, **options)
+        return list((await self._call(self._search.Suggest, request, timeout)).items)
 
     async def user_insight(
         self,

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from marquee.entertainment.v1 import preference_pb2 as preference_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
+from marquee.entertainment.v1 import search_service_pb2 as search_pb
 
 DEFAULT_TARGET = "127.0.0.1:50060"
 DEFAULT_TIMEOUT = 10.0
@@ -17,7 +18,7 @@ EXPORT_TIMEOUT = 600.0
 
 
 class ListOptions(TypedDict, total=False):
-    """Options of `similar_items`; those left out have the contract's defaults."""
+    """Options of `similar_items` and `suggest`; those left out have the contract's defaults."""
 
     page_size: int
     """Items wanted; 10 when left out, at most 100."""
@@ -33,6 +34,19 @@ class ListOptions(TypedDict, total=False):
     """What the user holds; items that need something else are left out."""
     filter: str
     """Only items that pass this expression in the Common Expression Language."""
+
+
+class SearchOptions(ListOptions, total=False):
+    """Options of `search`; those left out have the contract's defaults."""
+
+    user_id: str
+    """User that the search is for; nobody when left out."""
+    personal_weight: float | None
+    """How much the user's taste moves what was found, 0 to 1; 0.2 when left out."""
+    mode: search_pb.SearchMode.ValueType
+    """By words alone or by meaning alone instead of both."""
+    page_token: str
+    """`next_page_token` of the page before, for another page of the same search."""
 
 
 class RecommendOptions(ListOptions, total=False):
