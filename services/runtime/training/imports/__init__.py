@@ -1,0 +1,1 @@
+"""Bring your own model: what every family's importers share. Nothing here needs torch."""
