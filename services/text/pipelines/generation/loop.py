@@ -101,7 +101,9 @@ class StepLoop:
                 self._news.clear()
                 self._give_up()
                 turns = [turn for group in self._groups.values() if (turn := StepTurn(group)).readers]
-                if turns:
+                if len(turns) == 1:
+                    await self._step(take_turn, turns[0])
+                elif turns:
                     await asyncio.gather(*(self._step(take_turn, turn) for turn in turns))
                 else:
                     # Every text waits for its reader.
