@@ -28,9 +28,7 @@ def build(settings: TextSettings) -> ServiceDefinition:
     )
     pipelines: dict[str, PipelineFactory] = {**PIPELINES, GENERATION: partial(GenerationPipeline, limits=limits)}
     service = ModelService("text", settings, pipelines=pipelines, default_model=settings.default_model)
-    servicer = TextServicer(
-        service, settings.default_model, settings.default_understanding_model, settings.default_generation_model
-    )
+    servicer = TextServicer(service, settings)
 
     def attach(server: grpc.aio.Server) -> None:
         text_service_pb2_grpc.add_TextServiceServicer_to_server(servicer, server)

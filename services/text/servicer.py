@@ -22,6 +22,7 @@ from services.text.pipelines.text_classification import TextClassificationPipeli
 from services.text.pipelines.text_vectors import TextVectorPipeline
 from services.text.pipelines.token_batches import check_texts
 from services.text.pipelines.understanding import UnderstandingPipeline, keep_tasks
+from services.text.settings import TextSettings
 
 GENERATION = "text-generation"
 PIPELINES: dict[str, PipelineFactory] = {
@@ -36,20 +37,17 @@ PIPELINES: dict[str, PipelineFactory] = {
 class TextServicer(text_service_pb2_grpc.TextServiceServicer):
     """Answers with the models of one text service."""
 
-    def __init__(
-        self,
-        service: ModelService,
-        default_model: str,
-        default_understanding_model: str,
-        default_generation_model: str,
-    ) -> None:
+    def __init__(self, service: ModelService, settings: TextSettings) -> None:
         self._service = service
-        self._vectors = RequestedModels(service.models, TextVectorPipeline, default_model)
+        self._vectors = RequestedModels(service.models, TextVectorPipeline, settings.default_model)
         self._labelling: RequestedModels[TextVectorPipeline | TextClassificationPipeline] = RequestedModels(
-            service.models, (TextVectorPipeline, TextClassificationPipeline), default_model
+            service.models, (TextVectorPipeline, TextClassificationPipeline), settings.default_model
         )
-        self._understanding = RequestedModels(service.models, UnderstandingPipeline, default_understanding_model)
-        self._generation = RequestedModels(service.models, GenerationPipeline, default_generation_model)
+        self._understanding = RequestedModels(
+            service.models, UnderstandingPipeline, settings.default_understanding_model
+        )
+        self._sentiment = RequestedModels(service.models, UnderstandingPipeline, settings.default_sentiment_model)
+        self._generation = RequestedModels(service.models, GenerationPipeline, settings.default_generation_model)
 
     async def EmbedText(self, request: pb.EmbedTextRequest, context: CallContext) -> pb.EmbedTextResponse:
         """Return one vector of length one for each text."""
@@ -120,7 +118,9 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
             if task not in pb.UnderstandingTask.values() or task == pb.UNDERSTANDING_TASK_UNSPECIFIED:
                 check.add(f"tasks[{index}]", f"is {task}; name a task, for example UNDERSTANDING_TASK_SENTIMENT")
         check.raise_if_any()
-        serving, pipeline = await self._understanding.get(request.model)
+        sentiment_alone = set(request.tasks) == {pb.UNDERSTANDING_TASK_SENTIMENT}
+        models = self._sentiment if sentiment_alone else self._understanding
+        serving, pipeline = await models.get(request.model)
         tasks = frozenset(request.tasks) or pipeline.tasks
         for index, task in enumerate(request.tasks):
             if task not in pipeline.tasks:

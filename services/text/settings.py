@@ -27,6 +27,10 @@ class TextSettings(ModelServiceSettings):
         default="minilm-understanding",
         description="Model that answers UnderstandText calls whose model field is empty.",
     )
+    default_sentiment_model: str = Field(
+        default="minilm-understanding",
+        description="Model that answers UnderstandText calls that name no model and ask for sentiment alone.",
+    )
     default_generation_model: str = Field(
         default="decoder-language-model",
         description="Model that answers GenerateText calls whose model field is empty.",

