@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.orchestrator.content.moderation.disguises import LONGEST_TOKEN, read_disguise
+from services.orchestrator.content.moderation.disguises import LONGEST_TOKEN, bare_word, read_disguise
 from services.orchestrator.content.moderation.lexicon import Lexicon
 from services.orchestrator.content.moderation.plain_characters import PlainText, plain_characters
 
 _TOKEN = re.compile(r"\S+")
 # Single letters in a row, "f u c k", are read together.
 _SPELLED = re.compile(rf"(?<!\S)(?:\S\s+){{2,{LONGEST_TOKEN - 1}}}\S(?!\S)")
+# Signs around a word that make it louder and hide nothing.
+_EMPHASIS = "*_~#`"
 _PIECE = re.compile(rf"[^\W_]{{1,{LONGEST_TOKEN}}}")
 
 
@@ -59,7 +61,7 @@ def canonical(text: str, lexicon: Lexicon) -> Canonical:
         written.append(word)
         starts.extend([first] * len(word))
         ends.extend([last] * len(word))
-        if text[first:last].lower().strip(".,;:!?\"'()[]{}") != word:
+        if bare_word(text[first:last].lower().strip(_EMPHASIS)) != word:
             disguised.append((word, first, last))
         at = end
     keep(at, len(plain.text))

@@ -19,6 +19,11 @@ _LEET = {
     "@": "a", "$": "s", "!": "i", "|": "il", "+": "t", "(": "c", "<": "c", "€": "e", "£": "l", "¢": "c",
 }  # fmt: skip
 _SEPARATOR = re.compile(r"[\W_]+")
+_AROUND = ".,;:!?\"'()[]{}\u2018\u2019\u201c\u201d"
+_ENDING = re.compile(r"(?<=[a-z])['\u2019](?:ll|re|ve|s|d|m|t)(?=\W*$)")
+# "as-hole" may be a disguise.
+_SHORTEST_PART = 3
+_JOINT = re.compile(r"[-/.,:;&'\u2019]+")
 _MARK = re.compile(r"[*#%^~]")
 _MOST_READINGS = 64
 # Of a longer token fewer readings are tried; offensive words have 16 letters at most.
@@ -35,10 +40,10 @@ def read_disguise(token: str, lexicon: Lexicon) -> str | None:
         token: at most `LONGEST_TOKEN` characters.
         lexicon: the words to read it with.
     """
-    bare = token.strip(".,;:!?\"'()[]{}")
-    if len(token) < 2 or token in lexicon.known or lexicon.knows(bare):
+    bare = bare_word(token)
+    if len(token) < 2 or token in lexicon.known or lexicon.knows(bare) or _is_compound(bare, lexicon):
         return None
-    readings = [token, bare, *_letters(token)]
+    readings = [token, bare, *_letters(_ENDING.sub("", token))]
     exact = next((letters for letters in readings if letters in lexicon.offensive), None) or _censored(bare, lexicon)
     if exact:
         return exact
@@ -49,6 +54,19 @@ def read_disguise(token: str, lexicon: Lexicon) -> str | None:
         if found:
             return found
     return None
+
+
+def bare_word(token: str) -> str:
+    """Return a token in lower case without the signs around it and without an ending such as that of "he'll"."""
+    return _ENDING.sub("", token.strip(_AROUND))
+
+
+def _is_compound(word: str, lexicon: Lexicon) -> bool:
+    """Return whether a word is plain words with signs between: nothing of "blow-up" and "fork/spoon" is disguised."""
+    parts = _JOINT.split(word)
+    if len(parts) < 2 or not all(part in lexicon.offensive or lexicon.knows(part) for part in parts):
+        return False
+    return any(part in lexicon.offensive for part in parts) or min(map(len, parts)) >= _SHORTEST_PART
 
 
 def _letters(token: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Writes the word list of the orchestrator's disguise reader: `python -m services.text.training.moderation.lexicon`.
 
-Known words are those of the toxicity SVM and the whole words of the MiniLM tokeniser; offensive ones are those that the
+Known words are those of the toxicity SVM and the whole words of the MiniLM tokeniser, and those words of a dictionary
+and family names that could be mistaken for a disguise ("banal", "spoof", "Cockburn"); offensive ones are those that the
 SVM weighs heavily or the published word list calls severe.
 """
 
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 
 from services.runtime.training.comment_svm import load_svm
 from services.text.training import minilm
+from services.text.training.moderation.lookalikes import lookalikes
 from services.text.training.moderation.teacher import Teacher
 from services.text.training.moderation.word_list import load_word_list
 
@@ -30,6 +32,7 @@ def main() -> None:
     severe = {word.lower() for word in listed.single_words(TAGS, 3) if word.isascii()}
     offensive = {word for word in teacher.heavy_words() if word.isascii() and word.isalpha()} | severe
     known = {word for word in svm.words if word.isascii() and word.isalpha()} | svm.stop_words | whole
+    known |= lookalikes(offensive, teacher)
     content = json.dumps({"offensive": sorted(offensive), "known": sorted(known - offensive)}, separators=(",", ":"))
     TARGET.write_bytes(gzip.compress(content.encode(), mtime=0))
     print(f"{len(offensive)} offensive and {len(known)} known words, {TARGET.stat().st_size} bytes")

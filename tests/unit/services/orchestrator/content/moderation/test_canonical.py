@@ -81,6 +81,13 @@ def test_a_plain_word_is_no_disguise_because_of_an_accent_elsewhere() -> None:
     assert canonical("the caf\u00e9 was run by an \u0456diot", LEXICON).disguised == (("idiot", 23, 28),)
 
 
+@pytest.mark.parametrize(
+    "plain", ["what an IDIOT!", "\u201cidiot\u201d", "*idiot*", "#idiot", "an idiot's guess", "total-idiot"]
+)
+def test_a_word_that_is_only_loud_quoted_or_joined_is_no_disguise(plain: str) -> None:
+    assert canonical(plain, LEXICON).disguised == ()
+
+
 def test_a_disguise_inside_a_very_long_word_is_found() -> None:
     glued = "see/" * 20 + "id1ot/" + "me/" * 20
     assert [word for word, *_ in canonical(glued, LEXICON).disguised] == ["idiot"]
