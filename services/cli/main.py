@@ -17,6 +17,7 @@ from services.cli import (
     recommend,
     report,
     route,
+    search,
     status,
     train,
     up,
@@ -42,6 +43,8 @@ EPILOG = """
   marquee train               [dim]# fit the recommenders and let them serve[/]
 
   marquee recommend 196       [dim]# a list, with reasons[/]
+
+  marquee search "star wrs"   [dim]# titles by words and meaning[/]
 
 [dim]Exit codes: 0 done, 1 the answer is no, 2 wrong input, 3 nobody answered.[/]
 """
@@ -71,6 +74,7 @@ app.command(epilog=report.EPILOG)(report.report)
 app.add_typer(route.app, name="route", help="Share users out over bundles.", epilog=route.EPILOG)
 app.command(epilog=recommend.RECOMMEND_EXAMPLES)(recommend.recommend)
 app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
+app.command(epilog=search.EPILOG)(search.search)
 app.command(epilog=home.EPILOG)(home.home)
 app.command(epilog=insight.EPILOG)(insight.insight)
 app.add_typer(analyze.app, name="analyze", help="What can be said of texts.")

@@ -6,13 +6,12 @@ The RPCs come from the descriptors: one without a case here fails the test.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
@@ -25,65 +24,21 @@ from marquee.entertainment.v1 import insight_service_pb2 as insight_pb
 from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import route_service_pb2 as route_pb
+from marquee.entertainment.v1 import search_service_pb2 as search_pb
 from marquee.entertainment.v1 import user_service_pb2 as user_pb
+from marquee.entertainment.v1 import writing_service_pb2 as writing_pb
 from marquee.entertainment.v1.preference_pb2 import UserSettings
 from services.orchestrator.main import CONTRACTS, build
 from services.orchestrator.settings import OrchestratorSettings
 from tests.support.bundles import ITEMS, write_bundle
-from tests.support.clients import failure
 from tests.support.servers import running
+from tests.support.tenant_caller import Caller
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
 
 OURS, THEIRS = "studio-a", "studio-b"
 SECRET = "only-of-studio-a"
+BLOCKED = "banana"  # by the policies of the first tenant
 NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
-
-
-@dataclass
-class Caller:
-    """Calls RPCs as one tenant.
-
-    Attributes:
-        known: tokens that were given to the tenant.
-    """
-
-    channel: grpc.aio.Channel
-    tenant: str
-    known: dict[str, str] = field(default_factory=dict)
-
-    async def ask(self, method: str, *requests: Message) -> list[Any]:
-        """Return the replies to a call of "Service.Method"; raises `AioRpcError`."""
-        service, _, name = method.partition(".")
-        full = f"marquee.entertainment.v1.{service}"
-        found = descriptor_pool.Default().FindServiceByName(full).FindMethodByName(name)
-        options: dict[str, Any] = {
-            "request_serializer": lambda request: request.SerializeToString(),
-            "response_deserializer": message_factory.GetMessageClass(found.output_type).FromString,
-        }
-        path, metadata = f"/{full}/{name}", (("x-marquee-tenant", self.tenant),)
-        if found.server_streaming and found.client_streaming:
-            both: Any = self.channel.stream_stream(path, **options)
-            return [reply async for reply in both(iter(requests), timeout=30, metadata=metadata)]
-        if found.server_streaming:
-            call: Any = self.channel.unary_stream(path, **options)
-            return [reply async for reply in call(requests[0], timeout=30, metadata=metadata)]
-        if found.client_streaming:
-            call = self.channel.stream_unary(path, **options)
-            return [await call(iter(requests), timeout=30, metadata=metadata)]
-        call = self.channel.unary_unary(path, **options)
-        return [await call(requests[0], timeout=30, metadata=metadata)]
-
-    async def one(self, method: str, request: Message) -> Any:
-        """Return the only reply."""
-        return (await self.ask(method, request))[0]
-
-    async def refused(self, method: str, *requests: Message) -> grpc.StatusCode:
-        """Return the code that a call is refused with."""
-        try:
-            replies = await self.ask(method, *requests)
-        except grpc.aio.AioRpcError as error:
-            return failure(error).code
-        raise AssertionError(f"{method} answered {replies}")
 
 
 async def _fill(caller: Caller, version: str) -> None:
@@ -152,6 +107,8 @@ async def tenants(tmp_path: Path) -> AsyncIterator[tuple[Caller, Caller]]:
         await ours.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[_event("secret", SECRET)]))
         spy = [event_pb.Event(event_id="eve-1", user_id="eve", item_id=SECRET, kind=event_pb.EVENT_KIND_LIKE)]
         await ours.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=spy))
+        for name in ("default", "strict"):
+            await _set_policy(ours, name, BLOCKED)
         yield ours, theirs
     await services.close()
 
@@ -333,29 +290,25 @@ async def _(ours: Caller, theirs: Caller) -> None:
 
 @case("ModerationService.SetModerationPolicy")
 async def _(ours: Caller, theirs: Caller) -> None:
-    assert (await _set_policy(ours, "default", SECRET)).version == 1
-    assert (await _set_policy(ours, "default", SECRET)).version == 2
     assert (await _set_policy(theirs, "default", "else")).version == 1
+    assert (await _set_policy(theirs, "default", "else")).version == 2
 
 
 @case("ModerationService.GetModerationPolicy")
 async def _(ours: Caller, theirs: Caller) -> None:
-    await _set_policy(ours, "strict", SECRET)
     request = moderation_pb.GetModerationPolicyRequest(name="strict")
     assert await theirs.refused("ModerationService.GetModerationPolicy", request) is NOT_FOUND
 
 
 @case("ModerationService.ListModerationPolicies")
 async def _(ours: Caller, theirs: Caller) -> None:
-    await _set_policy(ours, "strict", SECRET)
     request = moderation_pb.ListModerationPoliciesRequest()
     assert not (await theirs.one("ModerationService.ListModerationPolicies", request)).policies
 
 
 @case("ModerationService.ModerateText")
 async def _(ours: Caller, theirs: Caller) -> None:
-    await _set_policy(ours, "strict", "banana")
-    request = moderation_pb.ModerateTextRequest(texts=["banana"], policy="strict")
+    request = moderation_pb.ModerateTextRequest(texts=[BLOCKED], policy="strict")
     assert await theirs.refused("ModerationService.ModerateText", request) is NOT_FOUND
     await _set_policy(theirs, "strict", "else")
     (decision,) = (await theirs.one("ModerationService.ModerateText", request)).decisions
@@ -364,12 +317,47 @@ async def _(ours: Caller, theirs: Caller) -> None:
 
 @case("ModerationService.StreamModerateText")
 async def _(ours: Caller, theirs: Caller) -> None:
-    await _set_policy(ours, "default", "banana")
-    request = moderation_pb.StreamModerateTextRequest(message_id="1", text="banana")
+    request = moderation_pb.StreamModerateTextRequest(message_id="1", text=BLOCKED)
     (ours_reply,) = await ours.ask("ModerationService.StreamModerateText", request)
     (theirs_reply,) = await theirs.ask("ModerationService.StreamModerateText", request)
     assert ours_reply.decision.action == moderation_pb.MODERATION_ACTION_BLOCK
     assert theirs_reply.decision.action != moderation_pb.MODERATION_ACTION_BLOCK
+
+
+@case("WritingService.ExplainItem")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = writing_pb.ExplainItemRequest(user_id="ann", item_ids=[SECRET])
+    assert await theirs.refused("WritingService.ExplainItem", foreign) is NOT_FOUND
+    shown = writing_pb.ExplainItemRequest(attribution_token=ours.known["attribution"])
+    assert await theirs.refused("WritingService.ExplainItem", shown) is NOT_FOUND
+    same = writing_pb.ExplainItemRequest(user_id="ann", item_ids=[ITEMS[0]])
+    (explained,) = (await theirs.one("WritingService.ExplainItem", same)).explanations
+    assert THEIRS in explained.written.text
+    assert OURS not in str(explained)
+
+
+@case("WritingService.WriteBlurb")
+async def _(ours: Caller, theirs: Caller) -> None:
+    foreign = writing_pb.WriteBlurbRequest(item_id=SECRET)
+    assert await theirs.refused("WritingService.WriteBlurb", foreign) is NOT_FOUND
+    (written,) = (
+        await theirs.one("WritingService.WriteBlurb", writing_pb.WriteBlurbRequest(item_id=ITEMS[0]))
+    ).variants
+    assert THEIRS in written.text
+
+
+@case("WritingService.SummarizeReviews")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = writing_pb.SummarizeReviewsRequest(reviews=[writing_pb.Review(text="A film.")])
+    assert (await theirs.one("WritingService.SummarizeReviews", request)).review_count == 1
+
+
+@case("WritingService.GenerateText")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = writing_pb.GenerateTextRequest(prompt="A film", hold_back=True, policy="stricter")
+    await _set_policy(theirs, "stricter", "else")
+    with pytest.raises(grpc.aio.AioRpcError, match="no moderation policy"):
+        await ours.ask("WritingService.GenerateText", request)
 
 
 @case("RecommendationService.GetHomePage")
@@ -390,6 +378,25 @@ async def _(ours: Caller, theirs: Caller) -> None:
     await theirs.ask("EventService.WriteEvents", event_pb.WriteEventsRequest(events=[play]))
     request = recommendation_pb.ContinueWatchingRequest(user_id="bob")
     assert not (await theirs.one("RecommendationService.ContinueWatching", request)).items
+
+
+@case("SearchService.Search")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = search_pb.SearchRequest(query="studio", page_size=3)
+    found = await theirs.one("SearchService.Search", request)
+    assert found.items
+    assert all(item.title.startswith(THEIRS) for item in found.items)
+    request.page_token = (await ours.one("SearchService.Search", request)).next_page_token
+    assert request.page_token
+    assert await theirs.refused("SearchService.Search", request) is INVALID
+
+
+@case("SearchService.Suggest")
+async def _(ours: Caller, theirs: Caller) -> None:
+    request = search_pb.SuggestRequest(query="studio", page_size=20)
+    found = await theirs.one("SearchService.Suggest", request)
+    assert found.items
+    assert all(item.title.startswith(THEIRS) for item in found.items)
 
 
 @case("UserService.SetUserSettings")
