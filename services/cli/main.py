@@ -13,6 +13,7 @@ from services.cli import (
     home,
     importing,
     insight,
+    models,
     moderate,
     recommend,
     report,
@@ -79,6 +80,7 @@ app.command(epilog=home.EPILOG)(home.home)
 app.command(epilog=insight.EPILOG)(insight.insight)
 app.add_typer(analyze.app, name="analyze", help="What can be said of texts.")
 app.command(epilog=moderate.EPILOG)(moderate.moderate)
+app.add_typer(models.app, name="models", help="Models: bring your own, list, try, remove.", epilog=models.EPILOG)
 app.add_typer(
     write.app, name="write", help="Texts from true facts: why, blurbs, summaries; generated text.", epilog=write.EPILOG
 )

@@ -38,7 +38,7 @@ EPILOG = """
 
 [dim]Exit code 1 when something does not serve: use it in scripts and probes.[/]
 """
-_STATES: dict[int, str] = {
+STATE_WORDS: dict[int, str] = {
     repository_pb.MODEL_STATE_READY: "[green]ready[/]",
     repository_pb.MODEL_STATE_LOADING: "[yellow]loading[/]",
     repository_pb.MODEL_STATE_FAILED: "[red]refused[/]",
@@ -175,7 +175,7 @@ def models_table(found: list[ServiceStatus]) -> Table:
     table.add_column("load", justify="right")
     for one in found:
         for model in one.models:
-            state = _STATES.get(model.state, "?") + (f" {escape(model.reason)}" if model.reason else "")
+            state = STATE_WORDS.get(model.state, "?") + (f" {escape(model.reason)}" if model.reason else "")
             provider = model.execution_provider.removesuffix("ExecutionProvider")
             load = f"{model.load_milliseconds:,} ms"
             row = (one.name, model.name, model.version, model.task, state, provider)

@@ -10,14 +10,15 @@ import errno
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.runtime.repository.manifest import MANIFEST_FILE
+from services.runtime.repository.manifest import MANIFEST_FILE, ManifestInvalid, read_manifest
 from services.runtime.training.imports.checkpoint import Checkpoint
 from services.runtime.training.imports.importer import ImportedVersion, Importer, Precision, Wish
 from services.runtime.training.imports.refusal import ImportRefused
+from services.runtime.training.imports.source import is_imported
 from services.runtime.training.imports.steps import Steps, quiet
 from services.runtime.training.publish import PublishError, publish_version
 
@@ -60,6 +61,29 @@ def check_name(repository: Path, name: str, version: str | None) -> str:
 def versions_of(repository: Path, name: str) -> list[str]:
     """Return the versions of a model on disk."""
     return sorted(path.parent.name for path in (repository / name).glob(f"*/{MANIFEST_FILE}"))
+
+
+def check_removable(repository: Path, name: str, versions: Sequence[str]) -> list[Path]:
+    """Return the folders of versions that an import wrote.
+
+    Raises:
+        ImportRefused: there is no such version, or it was not imported.
+    """
+    if not versions or not _NAME.fullmatch(name):
+        raise ImportRefused(
+            f"the repository has no model {name[:80]!r}", f"It is {repository}; --repository names another."
+        )
+    folders = []
+    for version in versions:
+        folder = repository / name / version
+        try:
+            manifest = read_manifest(folder)
+        except ManifestInvalid as error:
+            raise ImportRefused(f"the repository has no {name}/{version[:80]}: {error}") from error
+        if not is_imported(manifest.source):
+            raise ImportRefused(f"{name}/{version} is part of Marquee and was not imported; it stays")
+        folders.append(folder)
+    return folders
 
 
 def needed_bytes(checkpoint: Checkpoint, precision: Precision) -> int:

@@ -20,6 +20,7 @@ PREFIX = "hf:"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _DESCRIPTIONS = ["*.json", "*.txt", "README.md", "LICENSE*", "1_Pooling/*.json"]
 _WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
+_HUB_TITLE, _FOLDER_TITLE = "the hub's model ", "the folder "
 _FOLDER_ADVICE = "A folder works without a hub: marquee models add hf:./folder"
 
 
@@ -36,6 +37,11 @@ class Source:
     folder: Path
     title: str
     name: str
+
+
+def is_imported(source: str) -> bool:
+    """Tell whether the `source` of a `model.yaml` is one that an import writes."""
+    return source.startswith((_HUB_TITLE, _FOLDER_TITLE))
 
 
 def find_source(
@@ -64,7 +70,7 @@ def find_source(
     named = reference.removeprefix(PREFIX)
     folder = Path(named).expanduser()
     if folder.is_dir():
-        return Source(folder, f"the folder {folder.resolve().name}", folder.resolve().name)
+        return Source(folder, f"{_FOLDER_TITLE}{folder.resolve().name}", folder.resolve().name)
     if named.startswith((".", "/", "~")) or not _HUB_NAME.fullmatch(named):
         raise ImportRefused(
             f"there is no folder {named[:200]}", "Name a folder that holds config.json, or a model of the hub."
@@ -73,7 +79,7 @@ def find_source(
 
 
 def _fetch(name: str, steps: Steps, check_description: Callable[[Path, str], object], endpoint: str | None) -> Source:
-    title = f"the hub's model {name}"
+    title = f"{_HUB_TITLE}{name}"
 
     def fetch(patterns: list[str]) -> Path:
         return Path(snapshot_download(name, allow_patterns=patterns, endpoint=endpoint))

@@ -64,7 +64,7 @@ def convert(checkpoint: Checkpoint, wish: Wish, folder: Path, steps: Steps) -> I
         "end_tokens": list(plan.end_tokens),
         "states": states,
     }
-    files = {
+    files: dict[str, bytes | Path] = {
         "tokenizer.json": plan.tokenizer.served(special_tokens=False),
         "generation.json": json.dumps(description, indent=1).encode(),
         **weights,

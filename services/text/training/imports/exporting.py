@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import onnx_ir
 import torch
 import transformers
 from onnx import NodeProto
@@ -88,18 +87,18 @@ def export_graph(
             verbose=False,
         )
     assert program is not None
-    return fold_transposes(_apart(program.model))
+    return fold_transposes(_apart(program))
 
 
-def _apart(model: onnx_ir.Model) -> WeightedGraph:
-    weights = {}
-    for name, value in list(model.graph.initializers.items()):
+def _apart(program: Any) -> WeightedGraph:
+    weights, constants = {}, program.model.graph.initializers
+    for name, value in list(constants.items()):
         constant = value.const_value
         if constant is None or constant.nbytes < _SMALL_BYTES:
             continue
         weights[name] = Weight(int(constant.dtype), tuple(int(axis) for axis in constant.shape), _reader(constant))
-        model.graph.initializers.pop(name)
-    proto = onnx_ir.to_proto(model)
+        constants.pop(name)
+    proto = program.model_proto
     # The exporter notes source lines, with the paths of this machine, at every node.
     for entry in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output):
         del entry.metadata_props[:]

@@ -62,7 +62,7 @@ def convert(checkpoint: Checkpoint, wish: Wish, folder: Path, steps: Steps) -> I
     with opened(graph, weights, folder) as session:
         figures = _figures(*converted_answers(session, texts, steps), reference, wish.precision)
     require(figures, wish.precision)
-    files = {"tokenizer.json": plan.tokenizer.served(), **weights}
+    files: dict[str, bytes | Path] = {"tokenizer.json": plan.tokenizer.served(), **weights}
     columns = reference.shape[1]
     flips = 2 * GOLDEN
     tolerance = _TOLERANCE[wish.precision]
