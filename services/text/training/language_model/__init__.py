@@ -1,0 +1,1 @@
+"""Small language models fitted here: texts, n-gram baseline, recurrent network, Transformer decoder, graphs."""
