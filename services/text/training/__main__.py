@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from services.runtime.training.publish import publish_version
+from services.text.training.language_model.version import build_decoder, build_recurrent_model
 from services.text.training.minilm_version import build_sentence_vectors
 from services.text.training.sentiment.transformer_version import build_sentiment_transformer
 from services.text.training.sentiment.version import build_recurrent, build_word_embedding_sentiment
@@ -30,6 +31,8 @@ BUILDERS: Mapping[str, Callable[[], Version]] = {
     "word-embedding-sentiment": build_word_embedding_sentiment,
     "recurrent-sentiment": build_recurrent,
     "minilm-understanding": build_understanding,
+    "recurrent-language-model": build_recurrent_model,
+    "decoder-language-model": build_decoder,
     "minilm-sentiment": build_sentiment_transformer,
 }
 
