@@ -22,6 +22,7 @@ from services.runtime.model_service import ModelService
 from services.runtime.server import ServiceDefinition, ServiceServer
 from services.runtime.settings import ModelServiceSettings
 from services.text.servicer import TextServicer
+from services.text.settings import TextSettings
 from services.vision.servicer import VisionServicer
 
 
@@ -115,7 +116,8 @@ class ModelServices:
             port.close()
 
     def _settings(self, family: Family) -> ModelServiceSettings:
-        kind = ClassicalSettings if family == "classical" else ModelServiceSettings
+        kinds: dict[Family, type[ModelServiceSettings]] = {"classical": ClassicalSettings, "text": TextSettings}
+        kind = kinds.get(family, ModelServiceSettings)
         return kind(
             port=self._ports[family].number,
             model_repository=self._models,
@@ -131,8 +133,8 @@ def _definition(family: Family, settings: ModelServiceSettings) -> ServiceDefini
     service = ModelService(family, settings)
 
     def attach(server: grpc.aio.Server) -> None:
-        if family == "text":
-            text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, "none", "none"), server)
+        if isinstance(settings, TextSettings):
+            text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, settings), server)
         else:
             vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionServicer(service, "none"), server)
 
