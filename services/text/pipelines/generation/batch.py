@@ -124,14 +124,14 @@ class Group:
             reader.advance(logits)
             if self._capacity and reader.read >= self._capacity and not reader.ended:
                 reader.states = self._table.take(row)
-                self._rows[row] = None
+                self._drop(row)
 
     def _settle(self, joining: Sequence[Reader]) -> None:
         """Give rows to those who join, and keep the rows in use the first ones: a run is as wide as they reach."""
         kept = [reader is not None and not reader.ended for reader in self._rows]
         free = [row for row, is_kept in enumerate(kept) if not is_kept]
         for row in free:
-            self._rows[row] = None
+            self._drop(row)
         for reader in joining:
             row = free.pop(0)
             self._rows[row] = reader
@@ -141,7 +141,12 @@ class Group:
         while free and used and free[0] < used[-1]:
             source, target = used.pop(), free.pop(0)
             self._table.move(source, target)
-            self._rows[target], self._rows[source] = self._rows[source], None
+            self._rows[target] = self._rows[source]
+            self._drop(source)
+
+    def _drop(self, row: int) -> None:
+        self._rows[row] = None
+        self._table.clear(row)
 
 
 def capacity_of(read: int, growing: bool) -> int:

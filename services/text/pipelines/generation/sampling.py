@@ -18,8 +18,8 @@ Numbers = numpy.typing.NDArray[numpy.int64]
 
 # Below this the most probable token wins whatever the draw; dividing by less would overflow.
 _COLDEST = 1e-4
-# Tokens that are sorted to find the nucleus; only a flatter distribution is sorted whole.
-_SORTED_FIRST = 1024
+# Tokens that are sorted to find the nucleus; only the flattest distributions are sorted whole.
+_SORTED_FIRST = (1 << 10, 1 << 14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +102,35 @@ class Sampler:
 
     def _draw(self, scores: Floats, chance: float) -> int:
         options = self._options
-        weights = numpy.exp((scores - scores.max()) * numpy.float32(1 / options.temperature))
         if options.top_k and options.top_k < len(scores):
             places = _largest(scores, options.top_k)
-            weights = weights[places]
+            weights = self._weights(scores[places])
             total = float(weights.sum(dtype=numpy.float64))
-        elif options.top_p < 1:
-            places = _largest(scores, _SORTED_FIRST)
-            total = float(weights.sum(dtype=numpy.float64))
-            if float(weights[places].sum(dtype=numpy.float64)) < options.top_p * total:
-                places = _largest(scores, len(scores))
-            weights = weights[places]
         else:
-            # No order is needed: any fixed one gives each token its share.
-            cumulated = weights.cumsum(dtype=numpy.float64)
-            return _pick(cumulated, chance)
+            weights = self._weights(scores)
+            if options.top_p == 1:
+                # No order is needed: any fixed one gives each token its share.
+                return _pick(weights.cumsum(dtype=numpy.float64), chance)
+            total = float(weights.sum(dtype=numpy.float64))
+            places = _nucleus(weights, options.top_p * total)
+            weights = weights[places]
         cumulated = weights.cumsum(dtype=numpy.float64)
         if options.top_p < 1:
-            kept = int(numpy.searchsorted(cumulated, options.top_p * total)) + 1
-            cumulated = cumulated[:kept]
+            cumulated = cumulated[: int(numpy.searchsorted(cumulated, options.top_p * total)) + 1]
         return int(places[_pick(cumulated, chance)])
+
+    def _weights(self, scores: Floats) -> Floats:
+        weights: Floats = numpy.exp((scores - scores.max()) * numpy.float32(1 / self._options.temperature))
+        return weights
+
+
+def _nucleus(weights: Floats, mass: float) -> Numbers:
+    """Return places of the largest weights, largest first, that have at least this mass together."""
+    for count in (*_SORTED_FIRST, len(weights)):
+        places = _largest(weights, count)
+        if float(weights[places].sum(dtype=numpy.float64)) >= mass:
+            break
+    return places
 
 
 def _pick(cumulated: numpy.typing.NDArray[numpy.float64], chance: float) -> int:

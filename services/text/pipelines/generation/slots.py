@@ -68,6 +68,11 @@ class SlotTable:
             taken.append(numpy.ascontiguousarray(one).copy())
         return taken
 
+    def clear(self, row: int) -> None:
+        """Forget a row: a run that passes over it sees nothing."""
+        self._mask[row, : self.capacity] = 0
+        self._lengths[row] = 0
+
     def move(self, source: int, target: int) -> None:
         """Copy a row over another."""
         for array in (*self._past, self._mask, self._lengths):

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from services.runtime.batching.lane import ModelIdentity
 from services.runtime.data_plane import DataPlane
-from services.runtime.errors import DeadlinePassed, FieldViolation, InvalidRequest
-from services.runtime.pipeline import Pipeline, Place, Placement, Prepared
-from services.runtime.request_context import RequestContext, current_request, enter_request
+from services.runtime.errors import DeadlinePassed, FieldViolation, InvalidRequest, Unavailable
+from services.runtime.observability.metrics import Metrics
+from services.runtime.observability.usage import UsageMeter
+from services.runtime.pipeline import Pipeline, Place, Placement, Prepared, Size
+from services.runtime.request_context import Priority, RequestContext, current_request, enter_request
 
 MAIN = threading.main_thread().name
 
@@ -237,3 +240,46 @@ async def test_closing_waits_for_the_run_in_progress() -> None:
     await asyncio.to_thread(plane.close)
     assert ended.is_set()
     assert (await task)[0] == "A"
+
+
+async def test_turns_run_on_engines_and_are_never_refused() -> None:
+    plane, pipeline = DataPlane(1, maximum_requests=1), WordPipeline()
+    plane.lane_of(pipeline, ModelIdentity("words", "1"))
+    tickets = await asyncio.gather(
+        plane.take_turn(pipeline, "low", Size(), Priority.LOW),
+        plane.take_turn(pipeline, "normal", Size(rows=3, cost=5), Priority.NORMAL),
+        plane.take_turn(pipeline, "high", Size(), Priority.HIGH),
+    )
+    assert [ticket.outputs for ticket in tickets] == [["LOW"], ["NORMAL"], ["HIGH"]]
+    assert pipeline.threads["run"] == {"engine"}
+    assert (tickets[1].rows, plane.admitted_requests) == (3, 0)
+    assert all(ticket.compute_seconds > 0 for ticket in tickets)
+    plane.close()
+    with pytest.raises(Unavailable):
+        await plane.take_turn(pipeline, "late", Size(), Priority.HIGH)
+    with pytest.raises(Unavailable):
+        await plane.prepare(pipeline, "late")
+
+
+async def test_an_error_in_a_turn_reaches_whoever_waits_for_it(plane: DataPlane) -> None:
+    class Broken(WordPipeline):
+        def run(self, batch: str) -> str:
+            raise ValueError(batch)
+
+    pipeline = Broken()
+    plane.lane_of(pipeline, ModelIdentity("words", "1"))
+    with pytest.raises(ValueError, match="x"):
+        await plane.take_turn(pipeline, "x", Size(), Priority.NORMAL)
+    assert plane.admitted_requests == 0
+
+
+async def test_work_done_in_turns_is_metered_and_counted_as_an_answer_when_it_is_one() -> None:
+    usage, metrics = UsageMeter(), Metrics()
+    plane, pipeline = DataPlane(1, metrics=metrics.model, usage=usage), WordPipeline()
+    plane.lane_of(pipeline, ModelIdentity("words", "1"))
+    for answered in (True, False):
+        plane.count_answer(pipeline, RequestContext(tenant="studio"), 7, 0.5, answered=answered)
+    (record,) = usage.records()
+    assert (record.tenant, record.amount) == ("studio", 14)
+    assert metrics.model("words", "1").answers == 1
+    plane.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -79,3 +80,26 @@ def test_tensorrt_is_taken_only_when_demanded(monkeypatch: pytest.MonkeyPatch) -
     offer(monkeypatch, CUDA, CPU)
     with pytest.raises(EngineUnavailable, match="TensorrtExecutionProvider was demanded"):
         choose_provider("tensorrt")
+
+
+def test_a_bound_run_reads_and_fills_the_same_memory_again_and_again(models: Path) -> None:
+    model = OnnxModel(write_model(models) / "model.onnx", CPU)
+    inputs = {name: numpy.ones((2, 3), numpy.int64) for name in model.input_names}
+    vectors = numpy.zeros((2, DIMENSIONS), numpy.float32)
+    run = model.bind(inputs, {"vectors": vectors})
+    for word in (1, 4):
+        inputs["input_ids"][:] = word
+        run.run()
+        assert numpy.array_equal(vectors, model.run(inputs)["vectors"])
+
+
+def test_a_bound_run_keeps_its_model(models: Path) -> None:
+    model = OnnxModel(write_model(models) / "model.onnx", CPU)
+    inputs = {name: numpy.ones((1, 1), numpy.int64) for name in model.input_names}
+    run = model.bind(inputs, {"vectors": numpy.zeros((1, DIMENSIONS), numpy.float32)})
+    held = weakref.ref(model)
+    del model
+    assert held() is not None
+    run.run()
+    del run
+    assert held() is None
