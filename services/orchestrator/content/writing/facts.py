@@ -215,6 +215,7 @@ def _standing(item_id: str, snapshot: CatalogSnapshot) -> tuple[int, bool]:
     row = snapshot.rows.get(item_id)
     if row is None or snapshot.popularity[row] <= 0:
         return 0, False
-    place = 1 + int((snapshot.popularity > snapshot.popularity[row]).sum())
+    # The worst place that it shares with its equals.
+    place = int((snapshot.popularity >= snapshot.popularity[row]).sum())
     standing = next((most for most in _STANDINGS if place <= most <= _STANDING_SHARE * len(snapshot)), 0)
     return standing, place <= max(1, _POPULAR_SHARE * len(snapshot))
