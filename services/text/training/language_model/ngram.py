@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 BITS = 12
 LONGEST_ORDER = 5
+# Where too few runs were seen to estimate from.
+_DISCOUNTS_OF_FEW = (0.0, 0.5, 0.75, 0.9)
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -115,17 +117,19 @@ def _text_runs(text: NDArray[np.int64], length: int) -> Codes:
 def _discount(runs: Codes, counts: Floats, length: int) -> _Order:
     """Take from each count what its size deserves; single counts lose least in absolute terms, three and more most."""
     of_size = [float((counts == size).sum()) for size in (1, 2, 3, 4)]
-    base = of_size[0] / max(1.0, of_size[0] + 2 * of_size[1])
-    steps = [0.0] + [
-        min(size, max(0.1, size - (size + 1) * base * of_size[size] / max(1.0, of_size[size - 1])))
-        for size in (1, 2, 3)
-    ]
+    steps = _DISCOUNTS_OF_FEW
+    if min(of_size) > 0:
+        base = of_size[0] / (of_size[0] + 2 * of_size[1])
+        ratios = [of_size[size] / of_size[size - 1] for size in (1, 2, 3)]
+        steps = (0.0, *(max(0.1, size - (size + 1) * base * ratio) for size, ratio in enumerate(ratios, start=1)))
     taken = np.array(steps)[np.minimum(counts, 3).astype(int)]
     contexts, first = np.unique(runs >> BITS, return_index=True)
     return _Order(runs, counts - taken, contexts, np.add.reduceat(counts, first), np.add.reduceat(taken, first))
 
 
 def _find(keys: Codes, wanted: Codes, *values: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    if not len(keys):
+        return np.zeros(len(wanted), bool), np.zeros(len(wanted)), np.zeros(len(wanted))
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     found = keys[places] == wanted
     first, second = (np.where(found, value[places], 0.0) for value in values)

@@ -22,9 +22,9 @@ class ServedModel:
 
     def __init__(self, graph: bytes, generation: bytes) -> None:
         """Open a CPU session with one thread."""
-        self._session = cpu_session(graph)
+        self.session = cpu_session(graph)
         self._generation: Mapping[str, Any] = json.loads(generation)
-        self._inputs = {value.name for value in self._session.get_inputs()}
+        self._inputs = {value.name for value in self.session.get_inputs()}
 
     def start(self, rows: int) -> States:
         """Return the state before any token, by input name."""
@@ -37,7 +37,7 @@ class ServedModel:
     def run(self, ids: NDArray[np.int64], states: States) -> tuple[NDArray[np.float32], States]:
         """Return logits float32 [B, T, V] after tokens [B, T], and the next state."""
         names = {state["output"]: state["input"] for state in self._generation["states"]}
-        logits, *rest = self._session.run(["logits", *names], self.feeds(ids, states))
+        logits, *rest = self.session.run(["logits", *names], self.feeds(ids, states))
         return logits, dict(zip(names.values(), rest, strict=True))
 
     def feeds(self, ids: NDArray[np.int64], states: States) -> dict[str, NDArray[Any]]:
