@@ -6,13 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
+from marquee.entertainment.v1 import content_service_pb2 as content_pb
+from marquee.entertainment.v1 import moderation_service_pb2 as moderation_pb
+from marquee.entertainment.v1.content_service_pb2_grpc import ContentServiceStub
+from marquee.entertainment.v1.moderation_service_pb2_grpc import ModerationServiceStub
 from services.classical import main as classical_main
 from services.classical.settings import ClassicalSettings
 from services.orchestrator import main as orchestrator_main
 from services.orchestrator.settings import OrchestratorSettings
+from services.runtime.request_context import TENANT_KEY
 from services.text import main as text_main
 from services.text.settings import TextSettings
 from tests.support.servers import running
@@ -30,16 +36,56 @@ class ContentMesh:
     classical: grpc.aio.Channel | None
 
 
+class ContentStubs:
+    """Calls of one tenant to the orchestrator's services for content.
+
+    Attributes:
+        content: `ContentService`.
+        moderation: `ModerationService`.
+        metadata: goes with every call, for those that are made with the stubs themselves.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, tenant: str = "default") -> None:
+        self.content: Any = ContentServiceStub(channel)
+        self.moderation: Any = ModerationServiceStub(channel)
+        self.metadata = ((TENANT_KEY, tenant),)
+        self._channel = channel
+
+    def raw(self, method: str, sent: bytes) -> grpc.aio.UnaryUnaryCall[bytes, bytes]:
+        """Send bytes as they are to a method such as "ContentService/AnalyzeText"."""
+        return self._channel.unary_unary(f"/marquee.entertainment.v1.{method}")(sent, metadata=self.metadata)
+
+    async def analyze(self, *texts: str, **options: Any) -> content_pb.AnalyzeTextResponse:
+        """Analyse texts."""
+        request = content_pb.AnalyzeTextRequest(texts=texts, **options)
+        reply: content_pb.AnalyzeTextResponse = await self.content.AnalyzeText(request, metadata=self.metadata)
+        return reply
+
+    async def decide(self, *texts: str, **options: Any) -> moderation_pb.ModerateTextResponse:
+        """Decide on messages."""
+        request = moderation_pb.ModerateTextRequest(texts=texts, **options)
+        reply: moderation_pb.ModerateTextResponse = await self.moderation.ModerateText(request, metadata=self.metadata)
+        return reply
+
+    async def set_policy(self, *, expected_version: int = 0, **fields: Any) -> moderation_pb.ModerationPolicy:
+        """Make a version of the policy "default", unless another name is given."""
+        policy = moderation_pb.ModerationPolicy(**{"name": "default", **fields})
+        request = moderation_pb.SetModerationPolicyRequest(policy=policy, expected_version=expected_version)
+        reply = await self.moderation.SetModerationPolicy(request, metadata=self.metadata)
+        stored: moderation_pb.ModerationPolicy = reply.policy
+        return stored
+
+
 @asynccontextmanager
 async def content_mesh(
-    folder: Path, *, with_text: bool = True, with_classical: bool = True
+    folder: Path, *, with_text: bool = True, with_classical: bool = True, **text_options: Any
 ) -> AsyncIterator[ContentMesh]:
-    """Run the services; their state lies in the folder."""
+    """Run the services; their state lies in the folder. `text_options` are settings of the text service."""
     async with AsyncExitStack() as stack:
         addresses = {"text": NOWHERE, "classical": NOWHERE}
         text = classical = None
         if with_text:
-            options = TextSettings(port=0, bundle_repository=folder / "bundles", drain_seconds=0)
+            options = TextSettings(port=0, bundle_repository=folder / "bundles", drain_seconds=0, **text_options)
             server = await stack.enter_async_context(running(text_main.build(options), options))
             text, addresses["text"] = server.channel, server.address
         if with_classical:
@@ -54,6 +100,7 @@ async def content_mesh(
             classical_address=addresses["classical"],
             vision_address=NOWHERE,
             content_seconds=20.0,
+            tenant_from_metadata=True,
         )
         server = await stack.enter_async_context(running(await orchestrator_main.build(settings), settings))
         yield ContentMesh(server.channel, text, classical)

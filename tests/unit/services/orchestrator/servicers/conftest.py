@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from marquee.entertainment.v1.catalog_service_pb2_grpc import (
     CatalogServiceStub,
@@ -28,6 +29,7 @@ from services.orchestrator.store import Store
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ServiceSettings
 from tests.support.bundles import write_bundle
+from tests.support.content_mesh import ContentMesh, ContentStubs, content_mesh
 from tests.support.servers import running
 from tests.unit.services.orchestrator.builders import StandInModels
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
@@ -98,3 +100,16 @@ async def recommendation(store: Store, tmp_path: Path) -> AsyncIterator[Recommen
         stub: RecommendationServiceAsyncStub = RecommendationServiceStub(server.channel)
         yield stub
     await services.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def served_content(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ContentMesh]:
+    """The services for content with the committed models, once for all tests of one session's loop."""
+    async with content_mesh(tmp_path_factory.mktemp("content")) as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def stubs(served_content: ContentMesh, request: pytest.FixtureRequest) -> ContentStubs:
+    """Calls of a tenant of the test's own, so that no test decides by the policy of another."""
+    return ContentStubs(served_content.orchestrator, f"t{abs(hash(request.node.nodeid))}")
