@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
@@ -205,17 +206,27 @@ class AsyncMarqueeClient(AsyncWritingCalls):
     ) -> AsyncIterator[moderation_pb.StreamModerateTextResponse]:
         """Decide on (message id, text) as they come, in their order; a bad message is answered with its `error`."""
         request_id = self._request_id or new_request_id()
-        requests = (
-            moderation_pb.StreamModerateTextRequest(message_id=name, text=text, policy=policy, language=language)
-            async for name, text in messages
-        )
-        call = self._moderation.StreamModerateText(requests, timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        answered = asyncio.Event()
+
+        async def requests() -> AsyncIterator[moderation_pb.StreamModerateTextRequest]:
+            async for name, text in messages:
+                yield moderation_pb.StreamModerateTextRequest(
+                    message_id=name, text=text, policy=policy, language=language
+                )
+                # What the first message asks for may end the call, and grpc.aio puts an error of its own in place of
+                # the server's when one more is sent then.
+                await answered.wait()
+
+        metadata = ((REQUEST_ID_KEY, request_id),)
+        call = self._moderation.StreamModerateText(requests(), timeout=timeout, metadata=metadata)
         try:
             async for response in call:
+                answered.set()
                 yield response
         except grpc.RpcError as error:
             raise error_from(error, request_id) from error
         finally:
+            answered.set()
             call.cancel()
 
     async def set_moderation_policy(

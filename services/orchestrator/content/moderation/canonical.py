@@ -38,7 +38,8 @@ class Canonical:
         """Return the part of the message that a part of `text` stands for."""
         if start >= end or start >= len(self.starts):
             return 0, 0
-        return self.starts[start], max(self.ends[start : min(end, len(self.ends))])
+        end = min(end, len(self.ends))
+        return min(self.starts[start:end]), max(self.ends[start:end])
 
 
 def canonical(text: str, lexicon: Lexicon) -> Canonical:
@@ -57,7 +58,7 @@ def canonical(text: str, lexicon: Lexicon) -> Canonical:
     at = 0
     for begin, end, word in _readings(plain, lexicon):
         keep(at, begin)
-        first, last = plain.places[begin], plain.places[end - 1] + 1
+        first, last = min(plain.places[begin:end]), max(plain.places[begin:end]) + 1
         written.append(word)
         starts.extend([first] * len(word))
         ends.extend([last] * len(word))

@@ -6,12 +6,16 @@ confusables of UTS 39, through the `confusable_homoglyphs` package, which carrie
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from confusable_homoglyphs import confusables
 
+_OVERRIDE = "\u202e"
+_OVERRIDDEN = re.compile("\u202e[^\u202c\n\u2029]*")
 _INVISIBLE = frozenset({"Cf", "Mn", "Me", "Cc"})
 _FIRST_REGIONAL, _LAST_REGIONAL = 0x1F1E6, 0x1F1FF
 
@@ -38,12 +42,30 @@ def plain_characters(text: str) -> PlainText:
     written: list[str] = []
     places: list[int] = []
     latin = _has_latin(text)
-    for index, character in enumerate(text):
+    for index in _reading_order(text):
+        character = text[index]
         for plain in _plain(character) if latin or not character.isalpha() or _styled(character) else character:
             written.append(plain)
             places.append(index)
     result = "".join(written)
     return PlainText(result, tuple(places), changed=result != text)
+
+
+def _reading_order(text: str) -> Iterable[int]:
+    """Return the places of the characters as they are seen: what a right-to-left override covers is seen backwards.
+
+    The override ends with its paragraph or with a pop (UAX 9, X4 to X8; others inside it are not looked at).
+    """
+    if _OVERRIDE not in text:
+        return range(len(text))
+    order: list[int] = []
+    at = 0
+    for match in _OVERRIDDEN.finditer(text):
+        order.extend(range(at, match.start()))
+        order.extend(reversed(range(match.start(), match.end())))
+        at = match.end()
+    order.extend(range(at, len(text)))
+    return order
 
 
 def _has_latin(text: str) -> bool:

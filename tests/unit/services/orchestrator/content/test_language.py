@@ -12,7 +12,7 @@ from services.orchestrator.content.language import UNKNOWN, Language, identify, 
         "gg well played everyone",
         "lol nice shot bro",
         "he was an idiot and everybody knew it",
-        "the caf\u00e9 scene was great",
+        "the café scene was great",
     ],
 )
 def test_english_is_english_however_short(english: str) -> None:

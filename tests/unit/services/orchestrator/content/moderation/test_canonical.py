@@ -77,8 +77,8 @@ def test_odd_texts_are_read_quickly(odd: str) -> None:
 
 
 def test_a_plain_word_is_no_disguise_because_of_an_accent_elsewhere() -> None:
-    assert canonical("the caf\u00e9 was run by an idiot", LEXICON).disguised == ()
-    assert canonical("the caf\u00e9 was run by an \u0456diot", LEXICON).disguised == (("idiot", 23, 28),)
+    assert canonical("the café was run by an idiot", LEXICON).disguised == ()
+    assert canonical("the café was run by an \u0456diot", LEXICON).disguised == (("idiot", 23, 28),)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,14 @@ def test_a_plain_word_is_no_disguise_because_of_an_accent_elsewhere() -> None:
 )
 def test_a_word_that_is_only_loud_quoted_or_joined_is_no_disguise(plain: str) -> None:
     assert canonical(plain, LEXICON).disguised == ()
+
+
+def test_text_that_is_shown_backwards_is_read_as_it_is_shown() -> None:
+    found = canonical("an \u202etoidi\u202c here", LEXICON)
+    assert found.text == "an idiot here"
+    assert found.disguised == (("idiot", 4, 9),)
+    assert found.place(3, 8) == (4, 9)
+    assert canonical("\u202egnorw si siht", LEXICON).disguised == ()
 
 
 def test_a_disguise_inside_a_very_long_word_is_found() -> None:

@@ -12,7 +12,7 @@ def test_pieces_cover_the_text_and_none_is_too_long(text: str) -> None:
     found = list(pieces(text))
     assert all(text[start : start + len(piece)] == piece for start, piece in found)
     assert all(len(piece) <= LONGEST_PIECE for _, piece in found)
-    covered = set()
+    covered: set[int] = set()
     for start, piece in found:
         covered.update(range(start, start + len(piece)))
     assert covered == set(range(len(text)))
