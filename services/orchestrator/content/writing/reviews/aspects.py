@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -45,18 +45,19 @@ def mentions(clauses: Sequence[Clause], wanted: Sequence[str] = ()) -> dict[str,
 
 
 def _frequent_nouns(clauses: Sequence[Clause], taken: frozenset[str]) -> Mapping[str, list[int]]:
-    heads: Counter[str] = Counter()
     reviews: dict[str, set[int]] = defaultdict(set)
     for clause in clauses:
         for head in set(_heads(clause.text.lower())):
             if head not in taken:
-                heads[head] += 1
                 reviews[head].add(clause.review)
-    nouns = [head for head in heads if len(reviews[head]) >= _FEWEST_REVIEWS]
-    patterns = {noun: _pattern((noun,)) for noun in nouns}
+    # The pattern misses some places of a noun, so two reviews make it one; then all places count.
+    patterns = {noun: _pattern((noun,)) for noun, found in reviews.items() if len(found) >= _FEWEST_REVIEWS - 1}
+    lower = [clause.text.lower() for clause in clauses]
+    places = {
+        noun: [place for place, text in enumerate(lower) if pattern.search(text)] for noun, pattern in patterns.items()
+    }
     return {
-        noun: [place for place, clause in enumerate(clauses) if pattern.search(clause.text.lower())]
-        for noun, pattern in patterns.items()
+        noun: found for noun, found in places.items() if len({clauses[one].review for one in found}) >= _FEWEST_REVIEWS
     }
 
 
