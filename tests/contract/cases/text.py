@@ -110,6 +110,7 @@ def classification_bad_calls() -> list[BadCall]:
         BadCall("labels for no text", CLASSIFY, classify([]), field="texts"),
         BadCall("one label", CLASSIFY, classify(labels=["a"]), field="labels"),
         BadCall("no label", CLASSIFY, classify(labels=[]), field="labels"),
+        BadCall("no label for a model of vectors", CLASSIFY, classify(labels=[], model="word-embedding"), field="labels"),
         BadCall("101 labels", CLASSIFY, classify(labels=[str(number) for number in range(101)]), field="labels"),
         BadCall("a blank label", CLASSIFY, classify(labels=["a", " "]), field="labels[1]"),
         BadCall("an over-long label", CLASSIFY, classify(labels=["a", "x" * 201]), field="labels[1]"),
