@@ -62,7 +62,7 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
             vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
             dimensions=pipeline.dimensions,
             token_count=found.token_count,
-            truncated_count=found.truncated_count,
+            truncated_count=sum(found.cut),
             report=model_report(serving, timings),
         )
 
@@ -87,7 +87,7 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
             pipeline, texts, model=serving.identity, cache_key=lambda: texts_key(texts)
         )
         return pb.ClassifyTextResponse(
-            results=classify(found.vectors, request.labels, top_count), report=model_report(serving, timings)
+            results=classify(found.vectors, request.labels, top_count, found.cut), report=model_report(serving, timings)
         )
 
     async def _classify_by_own_labels(
@@ -105,7 +105,8 @@ class TextServicer(text_service_pb2_grpc.TextServiceServicer):
             pipeline, request.texts, model=serving.identity, cache_key=lambda: texts_key(request.texts)
         )
         return pb.ClassifyTextResponse(
-            results=best_labels(found.probabilities, pipeline.labels, top_count), report=model_report(serving, timings)
+            results=best_labels(found.probabilities, pipeline.labels, top_count, found.cut),
+            report=model_report(serving, timings),
         )
 
     async def UnderstandText(

@@ -155,6 +155,7 @@ class TextAnalyzer:
         for analysis, result in zip(analyses, reply.results, strict=True):
             for label in result.labels:
                 analysis.tags.add(tag=label.label, score=label.score)
+            analysis.truncated |= result.truncated
         return reply.report
 
     async def _toxicity(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 HEADS_FILE = "heads.json"
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class LabelHead(BaseModel):
@@ -15,7 +17,13 @@ class LabelHead(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: tuple[str, ...]
-    thresholds: tuple[float, ...]
+    thresholds: tuple[Probability, ...]
+
+    @model_validator(mode="after")
+    def _one_threshold_a_label(self) -> Self:
+        if len(self.labels) != len(self.thresholds):
+            raise ValueError(f"there are {len(self.labels)} labels and {len(self.thresholds)} thresholds")
+        return self
 
 
 class Heads(BaseModel):
@@ -26,7 +34,7 @@ class Heads(BaseModel):
     sentiment: bool = False
     emotion: LabelHead | None = None
     toxicity: LabelHead | None = None
-    span_probability: float = 0.3
+    span_probability: Probability = 0.3
     """A token whose own probability is at least this belongs to a toxic span."""
 
 

@@ -30,7 +30,7 @@ def check_top_count(check: Violations, top_count: int) -> int:
 
 
 def classify(
-    vectors: numpy.typing.NDArray[numpy.float32], labels: Sequence[str], top_count: int
+    vectors: numpy.typing.NDArray[numpy.float32], labels: Sequence[str], top_count: int, cut: Sequence[bool]
 ) -> list[pb.TextClassification]:
     """Return the best labels of each text.
 
@@ -38,6 +38,7 @@ def classify(
         vectors: float32[T + L, D] unit vectors, the texts' first, then the labels'.
         labels: the L labels.
         top_count: labels to return for each text, at most L.
+        cut: of each text, whether its end was not read.
     """
     texts = len(vectors) - len(labels)
     scores = vectors[:texts] @ vectors[texts:].T
@@ -45,7 +46,8 @@ def classify(
     order = numpy.argsort(-scores, axis=1, kind="stable")[:, :top_count]
     return [
         pb.TextClassification(
-            labels=[pb.TextLabel(label=labels[column], score=float(scores[row, column])) for column in order[row]]
+            labels=[pb.TextLabel(label=labels[column], score=float(scores[row, column])) for column in order[row]],
+            truncated=cut[row],
         )
         for row in range(texts)
     ]

@@ -18,9 +18,10 @@ Floats = numpy.typing.NDArray[numpy.float32]
 
 @dataclass(frozen=True)
 class LabelProbabilities:
-    """Probabilities float32[N, L] in the order of the texts and of the model's labels."""
+    """Probabilities float32[N, L] in the order of the texts and of the model's labels, and which texts were cut."""
 
     probabilities: Floats
+    cut: tuple[bool, ...]
 
 
 class TextClassificationPipeline(TokenPipeline[Floats, LabelProbabilities]):
@@ -53,20 +54,26 @@ class TextClassificationPipeline(TokenPipeline[Floats, LabelProbabilities]):
         probabilities = numpy.empty((read.texts, len(self.labels)), numpy.float32)
         for positions, output in zip(read.positions, outputs, strict=True):
             probabilities[positions] = output
-        return LabelProbabilities(probabilities)
+        return LabelProbabilities(probabilities, read.cut)
 
 
-def best_labels(probabilities: Floats, labels: Sequence[str], top_count: int) -> list[pb.TextClassification]:
+def best_labels(
+    probabilities: Floats, labels: Sequence[str], top_count: int, cut: Sequence[bool]
+) -> list[pb.TextClassification]:
     """Return the most probable labels of each text.
 
     Args:
         probabilities: float32[N, L], a row a text.
         labels: the L labels.
         top_count: labels to return for each text, at most L.
+        cut: of each text, whether its end was not read.
     """
     # A stable sort keeps the model's order among equal probabilities.
     order = numpy.argsort(-probabilities, axis=1, kind="stable")[:, :top_count]
     return [
-        pb.TextClassification(labels=[pb.TextLabel(label=labels[column], score=float(row[column])) for column in best])
-        for row, best in zip(probabilities, order, strict=True)
+        pb.TextClassification(
+            labels=[pb.TextLabel(label=labels[column], score=float(row[column])) for column in best],
+            truncated=truncated,
+        )
+        for row, best, truncated in zip(probabilities, order, cut, strict=True)
     ]

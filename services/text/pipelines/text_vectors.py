@@ -17,11 +17,11 @@ Floats = numpy.typing.NDArray[numpy.float32]
 
 @dataclass(frozen=True)
 class TextVectors:
-    """Vectors of length one, float32[N, D] in the order of the texts, and what was read."""
+    """Vectors of length one, float32[N, D] in the order of the texts, what was read, and which texts were cut."""
 
     vectors: Floats
     token_count: int
-    truncated_count: int
+    cut: tuple[bool, ...]
 
 
 class TextVectorPipeline(TokenPipeline[Floats, TextVectors]):
@@ -49,8 +49,8 @@ class TextVectorPipeline(TokenPipeline[Floats, TextVectors]):
         """Put the vectors back into the order of the texts."""
         read = read_of(prepared)
         if read.texts == 1:
-            return TextVectors(outputs[0], read.tokens, read.truncated)
+            return TextVectors(outputs[0], read.tokens, read.cut)
         vectors = numpy.empty((read.texts, self.dimensions), numpy.float32)
         for positions, output in zip(read.positions, outputs, strict=True):
             vectors[positions] = output
-        return TextVectors(vectors, read.tokens, read.truncated)
+        return TextVectors(vectors, read.tokens, read.cut)

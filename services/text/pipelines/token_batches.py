@@ -53,9 +53,9 @@ class ReadTexts:
         return sum(map(len, self.encodings))
 
     @property
-    def truncated(self) -> int:
-        """Number of texts that were cut."""
-        return sum(1 for encoding in self.encodings if encoding.overflowing)
+    def cut(self) -> tuple[bool, ...]:
+        """Of each text, whether its end was not read."""
+        return tuple(bool(encoding.overflowing) for encoding in self.encodings)
 
 
 class TokenPipeline(Pipeline[Sequence[str], TokenBatch, OutputT, ReplyT]):

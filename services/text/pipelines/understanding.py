@@ -68,7 +68,7 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
             for row, position in enumerate(positions):
                 values = {name: value[row] for name, value in output.items()}
                 results[position] = self._result(values, read.encodings[position])
-        return Understood([results[position] for position in range(read.texts)], read.tokens, read.truncated)
+        return Understood([results[position] for position in range(read.texts)], read.tokens, sum(read.cut))
 
     def _encode_many(self, texts: Sequence[str]) -> list[Encoding]:
         # The slower form, because spans need the characters' places.

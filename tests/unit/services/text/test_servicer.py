@@ -48,6 +48,11 @@ async def test_what_was_read_and_cut_is_counted(stub: Stub) -> None:
     assert (reply.token_count, reply.truncated_count) == (2 + MAX_TOKENS, 1)
 
 
+async def test_a_text_whose_end_was_not_labelled_is_said_to_be_cut(stub: Stub) -> None:
+    reply = await stub.ClassifyText(pb.ClassifyTextRequest(texts=["space war", "love " * 100], labels=["love", "war"]))
+    assert [result.truncated for result in reply.results] == [False, True]
+
+
 async def test_the_model_is_the_callers_choice(stub: Stub) -> None:
     default = await stub.EmbedText(pb.EmbedTextRequest(texts=["love"]))
     named = await stub.EmbedText(pb.EmbedTextRequest(texts=["love"], model=NAME))

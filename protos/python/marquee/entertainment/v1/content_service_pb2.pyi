@@ -230,7 +230,9 @@ class TextAnalysis(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
-    """Whether the end of the text was not read by the models, which read 256 tokens (about 1,000 characters)."""
+    """Whether the end of the text was not read for sentiment, emotions or tags, whose models read 256 tokens (about 1,000 characters);
+    for toxicity a longer text is read in pieces, to its end.
+    """
     @_builtins.property
     def sentiment(self) -> Global___Sentiment:
         """Sentiment, when asked and answered."""

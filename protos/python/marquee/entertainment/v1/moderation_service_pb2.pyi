@@ -97,7 +97,9 @@ class ModerationPolicy(_message.Message):
     name: _builtins.str
     """Name, 1 to 64 characters of a-z, 0-9 and '-'; "default" decides where a request names none."""
     when_unknown: Global___ModerationAction.ValueType
-    """What to do with a message in a language that no model knows, or when the models do not answer. Not set means review."""
+    """What to do with a message in a language that no model knows, or that the models do not answer or not read to its end. Not set
+    means review.
+    """
     version: _builtins.int
     """Version, counted from 1; 0 is the built-in policy. Written by the service."""
     note: _builtins.str
@@ -108,7 +110,9 @@ class ModerationPolicy(_message.Message):
 
     @_builtins.property
     def blocked_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words and phrases that block, each of 2 to 100 characters, at most 1,000; disguised ones are found too where they stand for known words."""
+        """Words and phrases that block, each of 2 to 100 characters, at most 1,000. Whole words, whatever their case and white space; look-alike and invisible
+        characters do not hide them, and offensive words among them are found in every disguise that is read.
+        """
 
     @_builtins.property
     def allowed_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -154,7 +158,7 @@ class ModerateTextRequest(_message.Message):
     """Language as a BCP 47 tag, when the caller knows it; empty means: identify it."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Messages, 1 to 256, each of 1 to 10,000 characters and not blank."""
+        """Messages, 1 to 256, each of 1 to 10,000 characters and not blank; one that is longer than the models read is read in pieces."""
 
     @_builtins.property
     def dry_run(self) -> Global___ModerationPolicy:

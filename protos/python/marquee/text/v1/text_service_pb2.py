@@ -28,7 +28,7 @@ from marquee.common.v1 import vector_pb2 as marquee_dot_common_dot_v1_dot_vector
 from marquee.text.v1 import generation_pb2 as marquee_dot_text_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/text/v1/text_service.proto\x12\x0fmarquee.text.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\x1a marquee/text/v1/generation.proto\"0\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\xb1\x01\n\x11\x45mbedTextResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Vector\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12\x13\n\x0btoken_count\x18\x03 \x01(\x05\x12\x17\n\x0ftruncated_count\x18\x04 \x01(\x05\x12.\n\x06report\x18\x05 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"V\n\x13\x43lassifyTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x11\n\ttop_count\x18\x04 \x01(\x05\"|\n\x14\x43lassifyTextResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.marquee.text.v1.TextClassification\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"@\n\x12TextClassification\x12*\n\x06labels\x18\x01 \x03(\x0b\x32\x1a.marquee.text.v1.TextLabel\")\n\tTextLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"h\n\x15UnderstandTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x31\n\x05tasks\x18\x03 \x03(\x0e\x32\".marquee.text.v1.UnderstandingTask\"\xab\x01\n\x16UnderstandTextResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".marquee.text.v1.TextUnderstanding\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x17\n\x0ftruncated_count\x18\x03 \x01(\x05\x12.\n\x06report\x18\x04 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xbc\x01\n\x11TextUnderstanding\x12\x31\n\tsentiment\x18\x01 \x01(\x0b\x32\x1e.marquee.text.v1.TextSentiment\x12/\n\x08\x65motions\x18\x02 \x03(\x0b\x32\x1d.marquee.text.v1.EmotionScore\x12\x30\n\x08toxicity\x18\x03 \x03(\x0b\x32\x1e.marquee.text.v1.ToxicityScore\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"<\n\rTextSentiment\x12\r\n\x05score\x18\x01 \x01(\x02\x12\x1c\n\x14positive_probability\x18\x02 \x01(\x02\"C\n\x0c\x45motionScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x0f\n\x07present\x18\x03 \x01(\x08\"q\n\rToxicityScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x0f\n\x07present\x18\x03 \x01(\x08\x12(\n\x05spans\x18\x04 \x03(\x0b\x32\x19.marquee.text.v1.TextSpan\"&\n\x08TextSpan\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet*\x9a\x01\n\x11UnderstandingTask\x12\"\n\x1eUNDERSTANDING_TASK_UNSPECIFIED\x10\x00\x12 \n\x1cUNDERSTANDING_TASK_SENTIMENT\x10\x01\x12\x1e\n\x1aUNDERSTANDING_TASK_EMOTION\x10\x02\x12\x1f\n\x1bUNDERSTANDING_TASK_TOXICITY\x10\x03\x32\xef\x03\n\x0bTextService\x12R\n\tEmbedText\x12!.marquee.text.v1.EmbedTextRequest\x1a\".marquee.text.v1.EmbedTextResponse\x12[\n\x0c\x43lassifyText\x12$.marquee.text.v1.ClassifyTextRequest\x1a%.marquee.text.v1.ClassifyTextResponse\x12\x61\n\x0eUnderstandText\x12&.marquee.text.v1.UnderstandTextRequest\x1a\'.marquee.text.v1.UnderstandTextResponse\x12]\n\x0cGenerateText\x12$.marquee.text.v1.GenerateTextRequest\x1a%.marquee.text.v1.GenerateTextResponse0\x01\x12m\n\x12GenerateCandidates\x12*.marquee.text.v1.GenerateCandidatesRequest\x1a+.marquee.text.v1.GenerateCandidatesResponseBT\n\x13\x64\x65v.marquee.text.v1P\x01Z)marquee.dev/protos/marquee/text/v1;textv1\xaa\x02\x0fMarquee.Text.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/text/v1/text_service.proto\x12\x0fmarquee.text.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\x1a marquee/text/v1/generation.proto\"0\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\xb1\x01\n\x11\x45mbedTextResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Vector\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12\x13\n\x0btoken_count\x18\x03 \x01(\x05\x12\x17\n\x0ftruncated_count\x18\x04 \x01(\x05\x12.\n\x06report\x18\x05 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"V\n\x13\x43lassifyTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x11\n\ttop_count\x18\x04 \x01(\x05\"|\n\x14\x43lassifyTextResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.marquee.text.v1.TextClassification\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"S\n\x12TextClassification\x12*\n\x06labels\x18\x01 \x03(\x0b\x32\x1a.marquee.text.v1.TextLabel\x12\x11\n\ttruncated\x18\x02 \x01(\x08\")\n\tTextLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"h\n\x15UnderstandTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x31\n\x05tasks\x18\x03 \x03(\x0e\x32\".marquee.text.v1.UnderstandingTask\"\xab\x01\n\x16UnderstandTextResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".marquee.text.v1.TextUnderstanding\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x17\n\x0ftruncated_count\x18\x03 \x01(\x05\x12.\n\x06report\x18\x04 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\xbc\x01\n\x11TextUnderstanding\x12\x31\n\tsentiment\x18\x01 \x01(\x0b\x32\x1e.marquee.text.v1.TextSentiment\x12/\n\x08\x65motions\x18\x02 \x03(\x0b\x32\x1d.marquee.text.v1.EmotionScore\x12\x30\n\x08toxicity\x18\x03 \x03(\x0b\x32\x1e.marquee.text.v1.ToxicityScore\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"<\n\rTextSentiment\x12\r\n\x05score\x18\x01 \x01(\x02\x12\x1c\n\x14positive_probability\x18\x02 \x01(\x02\"C\n\x0c\x45motionScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x0f\n\x07present\x18\x03 \x01(\x08\"q\n\rToxicityScore\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x0f\n\x07present\x18\x03 \x01(\x08\x12(\n\x05spans\x18\x04 \x03(\x0b\x32\x19.marquee.text.v1.TextSpan\"&\n\x08TextSpan\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet*\x9a\x01\n\x11UnderstandingTask\x12\"\n\x1eUNDERSTANDING_TASK_UNSPECIFIED\x10\x00\x12 \n\x1cUNDERSTANDING_TASK_SENTIMENT\x10\x01\x12\x1e\n\x1aUNDERSTANDING_TASK_EMOTION\x10\x02\x12\x1f\n\x1bUNDERSTANDING_TASK_TOXICITY\x10\x03\x32\xef\x03\n\x0bTextService\x12R\n\tEmbedText\x12!.marquee.text.v1.EmbedTextRequest\x1a\".marquee.text.v1.EmbedTextResponse\x12[\n\x0c\x43lassifyText\x12$.marquee.text.v1.ClassifyTextRequest\x1a%.marquee.text.v1.ClassifyTextResponse\x12\x61\n\x0eUnderstandText\x12&.marquee.text.v1.UnderstandTextRequest\x1a\'.marquee.text.v1.UnderstandTextResponse\x12]\n\x0cGenerateText\x12$.marquee.text.v1.GenerateTextRequest\x1a%.marquee.text.v1.GenerateTextResponse0\x01\x12m\n\x12GenerateCandidates\x12*.marquee.text.v1.GenerateCandidatesRequest\x1a+.marquee.text.v1.GenerateCandidatesResponseBT\n\x13\x64\x65v.marquee.text.v1P\x01Z)marquee.dev/protos/marquee/text/v1;textv1\xaa\x02\x0fMarquee.Text.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.text.v1.text_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023dev.marquee.text.v1P\001Z)marquee.dev/protos/marquee/text/v1;textv1\252\002\017Marquee.Text.V1'
-  _globals['_UNDERSTANDINGTASK']._serialized_start=1661
-  _globals['_UNDERSTANDINGTASK']._serialized_end=1815
+  _globals['_UNDERSTANDINGTASK']._serialized_start=1680
+  _globals['_UNDERSTANDINGTASK']._serialized_end=1834
   _globals['_EMBEDTEXTREQUEST']._serialized_start=188
   _globals['_EMBEDTEXTREQUEST']._serialized_end=236
   _globals['_EMBEDTEXTRESPONSE']._serialized_start=239
@@ -47,27 +47,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYTEXTRESPONSE']._serialized_start=506
   _globals['_CLASSIFYTEXTRESPONSE']._serialized_end=630
   _globals['_TEXTCLASSIFICATION']._serialized_start=632
-  _globals['_TEXTCLASSIFICATION']._serialized_end=696
-  _globals['_TEXTLABEL']._serialized_start=698
-  _globals['_TEXTLABEL']._serialized_end=739
-  _globals['_UNDERSTANDTEXTREQUEST']._serialized_start=741
-  _globals['_UNDERSTANDTEXTREQUEST']._serialized_end=845
-  _globals['_UNDERSTANDTEXTRESPONSE']._serialized_start=848
-  _globals['_UNDERSTANDTEXTRESPONSE']._serialized_end=1019
-  _globals['_TEXTUNDERSTANDING']._serialized_start=1022
-  _globals['_TEXTUNDERSTANDING']._serialized_end=1210
-  _globals['_TEXTSENTIMENT']._serialized_start=1212
-  _globals['_TEXTSENTIMENT']._serialized_end=1272
-  _globals['_EMOTIONSCORE']._serialized_start=1274
-  _globals['_EMOTIONSCORE']._serialized_end=1341
-  _globals['_TOXICITYSCORE']._serialized_start=1343
-  _globals['_TOXICITYSCORE']._serialized_end=1456
-  _globals['_TEXTSPAN']._serialized_start=1458
-  _globals['_TEXTSPAN']._serialized_end=1496
-  _globals['_GENERATECANDIDATESREQUEST']._serialized_start=1498
-  _globals['_GENERATECANDIDATESREQUEST']._serialized_end=1575
-  _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=1577
-  _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=1658
-  _globals['_TEXTSERVICE']._serialized_start=1818
-  _globals['_TEXTSERVICE']._serialized_end=2313
+  _globals['_TEXTCLASSIFICATION']._serialized_end=715
+  _globals['_TEXTLABEL']._serialized_start=717
+  _globals['_TEXTLABEL']._serialized_end=758
+  _globals['_UNDERSTANDTEXTREQUEST']._serialized_start=760
+  _globals['_UNDERSTANDTEXTREQUEST']._serialized_end=864
+  _globals['_UNDERSTANDTEXTRESPONSE']._serialized_start=867
+  _globals['_UNDERSTANDTEXTRESPONSE']._serialized_end=1038
+  _globals['_TEXTUNDERSTANDING']._serialized_start=1041
+  _globals['_TEXTUNDERSTANDING']._serialized_end=1229
+  _globals['_TEXTSENTIMENT']._serialized_start=1231
+  _globals['_TEXTSENTIMENT']._serialized_end=1291
+  _globals['_EMOTIONSCORE']._serialized_start=1293
+  _globals['_EMOTIONSCORE']._serialized_end=1360
+  _globals['_TOXICITYSCORE']._serialized_start=1362
+  _globals['_TOXICITYSCORE']._serialized_end=1475
+  _globals['_TEXTSPAN']._serialized_start=1477
+  _globals['_TEXTSPAN']._serialized_end=1515
+  _globals['_GENERATECANDIDATESREQUEST']._serialized_start=1517
+  _globals['_GENERATECANDIDATESREQUEST']._serialized_end=1594
+  _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=1596
+  _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=1677
+  _globals['_TEXTSERVICE']._serialized_start=1837
+  _globals['_TEXTSERVICE']._serialized_end=2332
 # @@protoc_insertion_point(module_scope)

@@ -138,7 +138,7 @@ class ClassifyTextRequest(_message.Message):
     """Labels to return for each text, best first. Zero means 5; above the number of labels is coerced to it; negative is INVALID_ARGUMENT."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts, 1 to 256, each of 1 to 10,000 characters and not blank."""
+        """Texts, 1 to 256, each of 1 to 10,000 characters and not blank. Tokens beyond the model's limit are cut, and the result says so."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -199,6 +199,9 @@ class TextClassification(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABELS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """Whether the end of the text was not read, because it has more tokens than the model reads."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextLabel]:
         """Labels, best first."""
@@ -207,10 +210,11 @@ class TextClassification(_message.Message):
         self,
         *,
         labels: _abc.Iterable[Global___TextLabel] | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,7 @@ from services.text.pipelines.label_scores import check_labels, classify
 
 def test_labels_come_best_first_with_their_cosines() -> None:
     vectors = numpy.array([[1, 0], [0, 1], [0.6, 0.8], [1, 0]], numpy.float32)
-    first, second = classify(vectors, ["mixed", "pure"], top_count=2)
+    first, second = classify(vectors, ["mixed", "pure"], top_count=2, cut=[False, True])
     assert [(one.label, round(one.score, 4)) for one in first.labels] == [("pure", 1.0), ("mixed", 0.6)]
     assert [(one.label, round(one.score, 4)) for one in second.labels] == [("mixed", 0.8), ("pure", 0.0)]
 
@@ -19,7 +19,7 @@ def test_equal_scores_keep_the_callers_order() -> None:
     labels = [f"label-{number}" for number in range(100)]
     scores = [number % 3 / 2 for number in range(100)]
     vectors = numpy.array([[1, 0], *([score, 0] for score in scores)], numpy.float32)
-    (result,) = classify(vectors, labels, top_count=100)
+    (result,) = classify(vectors, labels, top_count=100, cut=[False])
     assert [one.label for one in result.labels] == [*labels[2::3], *labels[1::3], *labels[0::3]]
 
 

@@ -79,7 +79,7 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(models: Pat
 def test_tokens_are_counted_and_cut_at_the_models_limit(models: Path) -> None:
     found = answer(pipeline(models), ["love " * (MAX_TOKENS + 5), "space war", "love " * MAX_TOKENS])
     assert found.token_count == MAX_TOKENS + 2 + MAX_TOKENS
-    assert found.truncated_count == 1
+    assert found.cut == (True, False, False)
 
 
 def test_padding_that_a_published_tokeniser_asks_for_is_left_out(models: Path) -> None:

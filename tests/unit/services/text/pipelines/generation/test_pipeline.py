@@ -155,7 +155,7 @@ async def test_a_slow_reader_pauses_alone_and_loses_nothing(start: Start) -> Non
 
 async def test_a_reader_who_reads_nothing_is_given_up(start: Start) -> None:
     async with start(NARROW, generation_slots=1, stalled_reader_seconds=0.3) as service:
-        stalled = service.call(max_tokens=LONG, alternatives=20)
+        stalled = await begun(service, alternatives=20)
         assert await asyncio.wait_for(text_of(service.call(max_tokens=3)), 20)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await read(stalled)
