@@ -19,7 +19,8 @@ from services.orchestrator.content.writing.words import words
 _FILE = Path(__file__).parent.parent / "data" / "claims.yaml"
 _NEGATION = re.compile(
     r"(?<!\w)(?:not|no|never|neither|nor|none|nothing|nobody|nowhere|without|hardly|barely|scarcely|seldom|rarely|unlike|"
-    r"except|lacks?|lacking|fails?|failed|instead|avoid|avoids|skip|anything but|far from|less|least|cannot|\w+n't)(?!\w)"
+    r"except|lacks?|lacking|fails?|failed|instead|avoid|avoids|skip|anything but|far from|less|least|cannot|"
+    r"\w+n't)(?!\w)"
 )
 # Denials that deny nothing.
 _HARMLESS_NEGATION = re.compile(
