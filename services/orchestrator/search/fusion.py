@@ -14,7 +14,7 @@ import numpy as np
 from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats, Mask
 from services.orchestrator.search.lexical import LexicalMatches
 
-LEXICAL_SHARE = 0.6
+LEXICAL_SHARE = 0.7
 LEAST_COVERAGE = 0.3
 """Share of the query's rarity that an item must have words for, to be found by words."""
 LEAST_COSINE = 0.3

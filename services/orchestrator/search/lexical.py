@@ -18,9 +18,9 @@ from services.orchestrator.search.words import Word, query_words
 
 MOST_WORDS = 32
 EXACT, BEGINNING, SLIP = "exact", "beginning", "slip"
-_BEGINNING_WEIGHT = 0.7
-_SLIP_WEIGHTS = {1: 0.6, 2: 0.4}
-_SLIP_OF_KNOWN = 0.25
+_BEGINNING_WEIGHT = 0.85
+_SLIP_WEIGHTS = {1: 0.8, 2: 0.6}
+_SLIP_OF_KNOWN = 0.4
 """Factor for slips of a word that is known as written: it may be meant, but probably is not."""
 _COVERAGE_POWER = 1.0
 """How strongly items that answer few of the words sink."""

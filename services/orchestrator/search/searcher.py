@@ -136,8 +136,7 @@ class Searcher:
         budget: Budget,
     ) -> Floats | None:
         """Return cosines with the query, as corrected where some item has every word of the correction."""
-        if lexical is not None and (lexical.coverage[allowed] >= _ALL_WORDS).any():
-            query = lexical.corrected(query) or query
+        query = as_meant(query, lexical, allowed)
         seconds = budget.step(_SEMANTIC_SHARE, self.settings.candidate_seconds)
         vector = await query_vector(self.mesh, snapshot, query, steps, seconds)
         return None if vector is None else await asyncio.to_thread(cosines, snapshot, vector)
@@ -179,6 +178,13 @@ class Searcher:
         names = [*shown, *(name_of(snapshot.item_ids[row]) for row in page)]
         more = len(left) > len(page) and len(names) < MOST_ITEMS
         return page, self.pages.token(tenant, message, names) if more else ""
+
+
+def as_meant(query: str, lexical: LexicalMatches | None, allowed: Mask) -> str:
+    """Return the query as corrected where some item has every word of the correction; else as it was typed."""
+    if lexical is None or not (lexical.coverage[allowed] >= _ALL_WORDS).any():
+        return query
+    return lexical.corrected(query) or query
 
 
 def _found(
