@@ -7,7 +7,7 @@ the number of engines decides the parallelism.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,20 +117,33 @@ class BoundRun:
         # Whoever can still run the graph holds the model, and the memory must outlive the binding.
         self._model = model
         self._session = session
-        self._arrays = (inputs, outputs)
+        self._inputs = dict(inputs)
+        self._outputs = dict(outputs)
         # A GPU copies its inputs when they are bound, not when it runs.
         self._kept = self._bind() if model.provider == CPU else None
 
-    def run(self) -> None:
-        """Run the graph once, from the input arrays into the output arrays."""
+    def run(self, moved: Tensors | None = None) -> None:
+        """Run the graph once, from the input arrays into the output arrays.
+
+        Args:
+            moved: inputs by name that lie somewhere else from now on, in the same shape.
+        """
+        if moved:
+            self._inputs.update(moved)
+            if self._kept is not None:
+                _bind_all(self._kept.bind_input, moved)
         self._session.run_with_iobinding(self._kept or self._bind())
 
     def _bind(self) -> Any:
         binding = self._session.io_binding()
-        for arrays, bind in zip(self._arrays, (binding.bind_input, binding.bind_output), strict=True):
-            for name, array in arrays.items():
-                bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        _bind_all(binding.bind_input, self._inputs)
+        _bind_all(binding.bind_output, self._outputs)
         return binding
+
+
+def _bind_all(bind: Callable[..., None], arrays: Tensors) -> None:
+    for name, array in arrays.items():
+        bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
 def _provider_list(provider: str, half_precision: bool) -> list[Any]:

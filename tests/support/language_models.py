@@ -82,7 +82,7 @@ def write_decoder(
         hidden = graph.node("Add", "mixed", hidden, graph.node("ReduceMean", "mean", hidden, axes=[0], keepdims=1))
     bias = _attention_bias(graph, number, ignore_mask)
     for layer in range(layers):
-        hidden = _attention(graph, number, random, hidden, bias, layer, heads, head_width)
+        hidden = _attention(graph, number, random, hidden, bias, layer, heads, head_width, ignore_mask)
         inner = graph.node("MatMul", f"inner{layer}", hidden, random(f"up{layer}", width, 2 * width))
         inner = graph.node("Relu", f"relu{layer}", inner)
         inner = graph.node("MatMul", f"outer{layer}", inner, random(f"down{layer}", 2 * width, width))
@@ -153,13 +153,23 @@ def _attention_bias(graph: GraphBuilder, number: Any, ignore_mask: bool) -> str:
     causal = graph.node("Where", "causal", later, far, zero)
     if ignore_mask:
         return causal
+    real = graph.node("Cast", "real_keys", "attention_mask", to=TensorProto.FLOAT)
+    graph.node("Unsqueeze", "shown_keys", real, number([1, 3]))
     hidden = graph.node("Equal", "hidden_keys", "attention_mask", number(0))
     padding = graph.node("Where", "padding", hidden, far, zero)
     return graph.node("Add", "bias", graph.node("Unsqueeze", "wide_padding", padding, number([1, 2])), causal)
 
 
 def _attention(
-    graph: GraphBuilder, number: Any, random: Any, hidden: str, bias: str, layer: int, heads: int, head_width: int
+    graph: GraphBuilder,
+    number: Any,
+    random: Any,
+    hidden: str,
+    bias: str,
+    layer: int,
+    heads: int,
+    head_width: int,
+    ignore_mask: bool,
 ) -> str:
     width = heads * head_width
 
@@ -171,6 +181,11 @@ def _attention(
     query, stem = part("query"), f"past_key_values.{layer}"
     key = graph.node("Concat", f"present.{layer}.key", f"{stem}.key", part("key"), axis=2)
     value = graph.node("Concat", f"present.{layer}.value", f"{stem}.value", part("value"), axis=2)
+    # Each key holds a part of the one before it, so that the past must lie without gaps.
+    shown = key if ignore_mask else graph.node("Mul", f"shown{layer}", key, "shown_keys")
+    shifted = graph.node("Pad", f"before{layer}", shown, number([0, 0, 1, 0, 0, 0, -1, 0]))
+    half = graph.constant("half", numpy.array(0.5, numpy.float32))
+    key = graph.node("Add", f"keys{layer}", key, graph.node("Mul", f"half{layer}", shifted, half))
     turned = graph.node("Transpose", f"turned{layer}", key, perm=[0, 1, 3, 2])
     scale = graph.constant("scale", numpy.array(head_width**-0.5, numpy.float32))
     scores = graph.node("Mul", f"scaled{layer}", graph.node("MatMul", f"scores{layer}", query, turned), scale)

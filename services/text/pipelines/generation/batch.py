@@ -44,17 +44,25 @@ class PromptTurn:
 
 
 class StepTurn:
-    """One token for each text of one table that is not paused."""
+    """One token for each text of one table that is not paused.
+
+    Attributes:
+        resting: texts that lost their row since they wait for their readers.
+        grown: texts that lost their row since it is too short now.
+    """
 
     def __init__(self, group: Group) -> None:
         self._group = group
         self._joining = group.take_joining()
         self.readers: Sequence[Reader] = [*group.stepping(), *self._joining]
+        self.resting: list[Reader] = []
+        self.grown: list[Reader] = []
         self.rows = self.cost = len(self.readers)
 
     def run(self) -> None:
-        """Run the model once, on the engine."""
-        self._group.run(self.readers, self._joining)
+        """Run the model once, on the engine; meanwhile nobody else touches the rows."""
+        self.resting += self._group.settle(self.readers, self._joining)
+        self.grown += self._group.step()
 
 
 class Group:
@@ -73,10 +81,9 @@ class Group:
 
     def __init__(self, graph: LanguageGraph, slots: int, capacity: int, widths: Sequence[int]) -> None:
         self._widths = widths
-        self._alone = widths[-1] == 1
-        self._rows: list[Reader | None] = [None] * slots
         self._table = SlotTable(graph, slots, capacity)
         self._capacity = capacity
+        self._readers: list[Reader] = []
         self.joining: list[Reader] = []
 
     @property
@@ -87,66 +94,66 @@ class Group:
     @property
     def empty(self) -> bool:
         """Whether it has no text."""
-        return not self.joining and all(reader is None or reader.ended for reader in self._rows)
+        return not self.joining and all(reader.ended for reader in self._readers)
 
-    def readers(self) -> list[Reader]:
-        """Return the texts in rows."""
-        return [reader for reader in self._rows if reader is not None]
+    @property
+    def readers(self) -> Sequence[Reader]:
+        """The texts in rows, in their order."""
+        return self._readers
 
     def stepping(self) -> list[Reader]:
         """Return the texts in rows that are to take a step."""
-        return [reader for reader in self.readers() if not reader.ended and not reader.paused]
+        return [reader for reader in self._readers if not reader.ended and not reader.paused]
 
     def take_joining(self) -> list[Reader]:
         """Return the texts that get a row with the turn that is being made."""
         taken, self.joining = [reader for reader in self.joining if not reader.ended], []
         return taken
 
-    def run(self, readers: Sequence[Reader], joining: Sequence[Reader]) -> None:
-        """Take one step for `readers`, on the engine, of whom `joining` have no row yet. Meanwhile nobody else touches
-        the rows.
+    def settle(self, stepping: Sequence[Reader], joining: Sequence[Reader]) -> list[Reader]:
+        """Give the first rows to those who take the next step: the others lose theirs, and `joining` get some.
+        Returns the paused ones, with their states.
         """
-        self._settle(joining)
-        wanted = set(map(id, readers))
-        rows = [row for row, reader in enumerate(self._rows) if reader is not None and id(reader) in wanted]
-        runs = [[row] for row in rows] if self._alone else [rows]
-        for some in runs:
-            self._step(some)
-
-    def _step(self, rows: Sequence[int]) -> None:
-        stepping = [reader for row in rows if (reader := self._rows[row]) is not None]
-        tokens = [reader.newest for reader in stepping]
-        start = rows[0] if self._alone else 0
-        end = start + next(width for width in self._widths if width > rows[-1] - start)
-        all_logits = self._table.step(start, end, rows, tokens)
-        for row, reader, logits in zip(rows, stepping, all_logits, strict=True):
-            reader.read += 1
-            reader.advance(logits)
-            if self._capacity and reader.read >= self._capacity and not reader.ended:
-                reader.states = self._table.take(row)
-                self._drop(row)
-
-    def _settle(self, joining: Sequence[Reader]) -> None:
-        """Give rows to those who join, and keep the rows in use the first ones: a run is as wide as they reach."""
-        kept = [reader is not None and not reader.ended for reader in self._rows]
-        free = [row for row, is_kept in enumerate(kept) if not is_kept]
-        for row in free:
-            self._drop(row)
+        wanted = set(map(id, stepping))
+        resting = []
+        for row in reversed(range(len(self._readers))):
+            reader = self._readers[row]
+            if id(reader) not in wanted:
+                if not reader.ended:
+                    reader.states = self._table.take(row)
+                    resting.append(reader)
+                self._remove(row)
         for reader in joining:
-            row = free.pop(0)
-            self._rows[row] = reader
-            self._table.put(row, reader.states, reader.read)
+            self._table.put(len(self._readers), reader.states, reader.read)
+            self._readers.append(reader)
             reader.states = ()
-        used = [row for row, reader in enumerate(self._rows) if reader is not None]
-        while free and used and free[0] < used[-1]:
-            source, target = used.pop(), free.pop(0)
-            self._table.move(source, target)
-            self._rows[target] = self._rows[source]
-            self._drop(source)
+        return resting
 
-    def _drop(self, row: int) -> None:
-        self._rows[row] = None
-        self._table.clear(row)
+    def step(self) -> list[Reader]:
+        """Take one step for all texts in rows; returns those that need a longer row now, with their states."""
+        count = len(self._readers)
+        width = next((width for width in self._widths if width >= count), self._widths[-1])
+        logits = self._table.step([reader.newest for reader in self._readers], width)
+        grown = []
+        for row in reversed(range(count)):
+            reader = self._readers[row]
+            reader.read += 1
+            reader.advance(logits[row])
+            if self._capacity and reader.read >= self._capacity:
+                if not reader.ended:
+                    reader.states = self._table.take(row)
+                    grown.append(reader)
+                self._remove(row)
+        return grown
+
+    def _remove(self, row: int) -> None:
+        """Free a row; the last text moves into it, so that the rows in use stay the first ones."""
+        last = len(self._readers) - 1
+        if row != last:
+            self._table.move(last, row)
+            self._readers[row] = self._readers[last]
+        self._table.clear(last)
+        self._readers.pop()
 
 
 def capacity_of(read: int, growing: bool) -> int:

@@ -48,10 +48,10 @@ class _Probe:
         texts = [0 if place == row else neighbour for place in range(width)]
         for place, text in enumerate(texts):
             self._table.put(place, self._states[text], _LENGTH)
-        rows, found = list(range(width)), []
+        found = []
         for step in range(_STEPS):
             tokens = [self.tokens[text][_LENGTH + step] for text in texts]
-            found.append(self._table.step(0, width, rows, tokens)[row].copy())
+            found.append(self._table.step(tokens, width)[row].copy())
         return numpy.stack(found)
 
 

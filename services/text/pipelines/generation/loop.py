@@ -73,6 +73,8 @@ class StepLoop:
         self._growing = graph.growing()
         self._stalled = stalled_seconds
         self._groups: dict[int, Group] = {}
+        # Texts without a row, since they wait for their readers.
+        self._resting: list[Reader] = []
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
@@ -97,9 +99,10 @@ class StepLoop:
 
     async def _run(self, take_turn: TakeTurn) -> None:
         try:
-            while any(not group.empty for group in self._groups.values()):
+            while self._resting or any(not group.empty for group in self._groups.values()):
                 self._news.clear()
                 self._give_up()
+                self._wake_up()
                 turns = [turn for group in self._groups.values() if (turn := StepTurn(group)).readers]
                 if len(turns) == 1:
                     await self._step(take_turn, turns[0])
@@ -113,12 +116,20 @@ class StepLoop:
             self._task = None
             self._groups = {key: group for key, group in self._groups.items() if group.size_bytes <= _KEPT_BYTES}
 
+    def _wake_up(self) -> None:
+        """Let texts go on whose readers have read."""
+        resting, self._resting = self._resting, []
+        for reader in resting:
+            if reader.paused and not reader.ended:
+                self._resting.append(reader)
+            elif not reader.ended:
+                self._assign(reader)
+
     def _give_up(self) -> None:
         now = time.monotonic()
-        for group in self._groups.values():
-            for reader in group.readers():
-                if reader.stalled_for(now) > self._stalled:
-                    reader.fail(_too_slow(self._stalled))
+        for reader in [*self._resting, *(reader for group in self._groups.values() for reader in group.readers)]:
+            if reader.stalled_for(now) > self._stalled:
+                reader.fail(_too_slow(self._stalled))
 
     async def _step(self, take_turn: TakeTurn, turn: StepTurn) -> None:
         try:
@@ -126,10 +137,11 @@ class StepLoop:
         except Exception as error:
             for reader in turn.readers:
                 reader.fail(error)
-            return
-        for reader in turn.readers:
-            if reader.states and not reader.ended:
-                self._assign(reader)
+        finally:
+            self._resting += turn.resting
+            for reader in turn.grown:
+                if not reader.ended:
+                    self._assign(reader)
 
 
 def _too_slow(seconds: float) -> ServiceError:

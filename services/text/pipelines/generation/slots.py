@@ -9,14 +9,14 @@ import numpy
 from services.runtime.engine import BoundRun
 from services.text.pipelines.generation.graph import Array, LanguageGraph, States
 from services.text.pipelines.generation.sampling import Floats
+from services.text.pipelines.generation.windows import Window
 
 
 class SlotTable:
     """States of up to `rows` texts in fixed memory, for runs of one token a text.
 
-    The past of a text lies at the beginning of its row, the rest of the row is masked, and the new token's part, which
-    the graph puts behind the capacity, is copied to its place after the run. So all runs of a table have the same
-    shapes but for the number of rows, and nothing is allocated or copied between them except what is new.
+    All runs have the same shapes but for the number of rows, and between two of them nothing is allocated, and nothing
+    copied but what is new. Every text in a row takes every step.
 
     Args:
         graph: the model.
@@ -26,10 +26,14 @@ class SlotTable:
 
     def __init__(self, graph: LanguageGraph, rows: int, capacity: int) -> None:
         self._graph = graph
-        self.capacity = capacity
-        self._states = graph.description.states
+        self._capacity = capacity
+        self._past: list[Array | Window] = [
+            zeros
+            if state.growing_axis is None
+            else Window(state.sized(rows, capacity), state.growing_axis, zeros.dtype)
+            for state, zeros in zip(graph.description.states, graph.empty_states(rows, 0), strict=True)
+        ]
         # The graph gives the past back with the new token behind it.
-        self._past = graph.empty_states(rows, capacity)
         self._next = graph.empty_states(rows, capacity + 1)
         self._logits = graph.new_logits(rows)
         self._ids = numpy.zeros((rows, 1), numpy.int64)
@@ -41,77 +45,80 @@ class SlotTable:
     @property
     def size_bytes(self) -> int:
         """Size of the memory."""
-        return sum(array.nbytes for array in (*self._past, *self._next, self._logits))
+        windows = sum(past.size_bytes if isinstance(past, Window) else past.nbytes for past in self._past)
+        return windows + sum(array.nbytes for array in (*self._next, self._logits))
 
     def put(self, row: int, states: States, length: int) -> None:
         """Fill a row with the states of a text that has read `length` tokens, at most the capacity."""
-        for past, state, description in zip(self._past, states, self._states, strict=True):
-            if description.growing_axis is None:
-                past[row] = state[0]
+        for past, state in zip(self._past, states, strict=True):
+            if isinstance(past, Window):
+                past.put(row, state)
             else:
-                axis = description.growing_axis - 1
-                numpy.moveaxis(past[row], axis, 0)[:length] = numpy.moveaxis(state[0], axis, 0)
-        self._mask[row, : self.capacity] = 0
-        self._mask[row, :length] = 1
+                past[row] = state[0]
+        self.clear(row)
+        if self._capacity:
+            self._mask[row, self._capacity - length : self._capacity] = 1
         self._lengths[row] = length
 
     def take(self, row: int) -> list[Array]:
         """Return a copy of a row's states, exactly as long as what was read."""
         length = int(self._lengths[row, 0])
-        taken = []
-        for past, description in zip(self._past, self._states, strict=True):
-            one = past[row : row + 1]
-            if description.growing_axis is not None:
-                one = numpy.moveaxis(
-                    numpy.moveaxis(one, description.growing_axis, 0)[:length], 0, description.growing_axis
-                )
-            taken.append(numpy.ascontiguousarray(one).copy())
-        return taken
+        return [
+            past.take(row, length) if isinstance(past, Window) else past[row : row + 1].copy() for past in self._past
+        ]
 
     def clear(self, row: int) -> None:
         """Forget a row: a run that passes over it sees nothing."""
-        self._mask[row, : self.capacity] = 0
+        self._mask[row, : self._capacity] = 0
         self._lengths[row] = 0
 
     def move(self, source: int, target: int) -> None:
         """Copy a row over another."""
-        for array in (*self._past, self._mask, self._lengths):
+        for past in self._past:
+            array = past.array if isinstance(past, Window) else past
             array[target] = array[source]
+        self._mask[target] = self._mask[source]
+        self._lengths[target] = self._lengths[source]
 
-    def step(self, start: int, end: int, rows: Sequence[int], tokens: Sequence[int]) -> Floats:
-        """Run the rows from `start` to before `end` once.
+    def step(self, tokens: Sequence[int], width: int) -> Floats:
+        """Take one step for the texts in the first rows.
 
         Args:
-            start: first row of the run.
-            end: row after its last.
-            rows: those that take a step; the others stay as they are.
-            tokens: newest token of each of `rows`.
+            tokens: newest token of each of them.
+            width: rows of a run; as many runs as that takes.
 
         Returns:
-            float32[len(rows), V]: the logits behind those tokens.
+            float32[len(tokens), V]: the logits behind those tokens. It is overwritten by the next step.
         """
-        chosen = numpy.asarray(rows)
-        self._ids[chosen, 0] = tokens
-        run = self._bound.get((start, end))
-        if run is None:
-            run = self._bound[start, end] = self._bind(start, end)
-        run.run()
-        lengths = self._lengths[chosen, 0]
-        for past, new, description in zip(self._past, self._next, self._states, strict=True):
-            if description.growing_axis is None:
-                past[chosen] = new[chosen]
+        count = len(tokens)
+        self._ids[:count, 0] = tokens
+        for start in range(0, count, width):
+            self._run(start, start + width)
+        for past, grown in zip(self._past, self._next, strict=True):
+            if isinstance(past, Window):
+                past.advance(grown)
             else:
-                axis = description.growing_axis
-                numpy.moveaxis(past, axis, 1)[chosen, lengths] = numpy.moveaxis(new, axis, 1)[chosen, self.capacity]
-        if self.capacity:
-            self._mask[chosen, lengths] = 1
-        self._lengths[chosen] += 1
-        logits: Floats = self._logits[chosen, 0].astype(numpy.float32, copy=False)
+                past[:count] = grown[:count]
+        if self._capacity:
+            self._mask[numpy.arange(count), self._capacity - 1 - self._lengths[:count, 0]] = 1
+        self._lengths[:count] += 1
+        logits: Floats = self._logits[:count, 0].astype(numpy.float32, copy=False)
         return logits
 
-    def _bind(self, start: int, end: int) -> BoundRun:
-        def rows(arrays: Sequence[Array]) -> list[Array]:
-            return [array[start:end] for array in arrays]
+    def _run(self, start: int, end: int) -> None:
+        run = self._bound.get((start, end))
+        names = (state.input for state in self._graph.description.states)
+        moved = {
+            name: past.array[start:end]
+            for name, past in zip(names, self._past, strict=True)
+            if isinstance(past, Window)
+        }
+        if run is None:
+            run = self._bound[start, end] = self._bind(start, end)
+        run.run(moved)
 
-        ids, mask, lengths, logits = rows((self._ids, self._mask, self._lengths, self._logits))
-        return self._graph.bind(self._graph.feeds(ids, mask, lengths, rows(self._past)), logits, rows(self._next))
+    def _bind(self, start: int, end: int) -> BoundRun:
+        past = [(one.array if isinstance(one, Window) else one)[start:end] for one in self._past]
+        ids, mask, lengths = self._ids[start:end], self._mask[start:end], self._lengths[start:end]
+        feeds = self._graph.feeds(ids, mask, lengths, past)
+        return self._graph.bind(feeds, self._logits[start:end], [array[start:end] for array in self._next])
