@@ -123,6 +123,10 @@ bench-scale: .venv/.test-stamp ## Fit and serve 100,000 items with 1,000,000 eve
 bench-chat: .venv/.test-stamp ## Measure how many chat messages a second a running mesh moderates with p99 within 100 ms
 	@$(BIN)/python -m tests.load.live_chat $(ARGS)
 
+.PHONY: chat-replay
+chat-replay: .venv/.test-stamp ## Moderate 10,000 real chat-like lines and draw what was done; ARGS="--picture moderation.png"
+	@$(BIN)/python -m tests.load.chat_replay $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
 

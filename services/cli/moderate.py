@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +15,8 @@ from rich.markup import escape
 from marquee.entertainment.v1 import moderation_service_pb2 as pb
 from marquee_client import MarqueeClient
 from services.cli.analyze import read_lines
+from services.cli.chat_picture import draw
+from services.cli.chat_replay import Replay, replay_chat
 from services.cli.connection import connected
 from services.cli.console import output, stage
 from services.cli.recommend import AsJson
@@ -35,6 +35,8 @@ EPILOG = """
   marquee moderate --file chat.txt --try strict.json  [dim]# what another policy would change, without setting it[/]
 
   marquee moderate --set strict.json                  [dim]# make it the next version of the policy it names[/]
+
+  marquee moderate --policy --version 3 > old.json    [dim]# to go back: print an older version, and set it[/]
 """
 ACTIONS = {
     pb.MODERATION_ACTION_ALLOW: ("allow", "green"),
@@ -42,24 +44,6 @@ ACTIONS = {
     pb.MODERATION_ACTION_BLOCK: ("block", "red"),
 }
 _TOGETHER = 256
-
-
-@dataclass
-class Replay:
-    """What was decided on a chat.
-
-    Attributes:
-        actions: one a message, in their order.
-        reasons: how often each reason was given.
-        disguised: messages with a disguised word.
-        seconds: from the first message sent to the last decision.
-    """
-
-    actions: list[int] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    disguised: int = 0
-    errors: int = 0
-    seconds: float = 0.0
 
 
 def moderate(
@@ -71,6 +55,7 @@ def moderate(
         Path | None, typer.Option(help="Picture to draw of what was done (PNG or SVG).", show_default=False)
     ] = None,
     show_policy: Annotated[bool, typer.Option("--policy", help="Print the policy that decides, and end.")] = False,
+    version: Annotated[int, typer.Option(min=0, help="With --policy: an older version; 0 is the newest.")] = 0,
     set_policy: Annotated[
         Path | None, typer.Option("--set", help="Policy (JSON) to make the next version, and end.", show_default=False)
     ] = None,
@@ -88,70 +73,23 @@ def moderate(
             output.print(f"[green]✓[/] policy {escape(stored.name)} is at version {stored.version}")
             return
         if show_policy:
-            typer.echo(json_format.MessageToJson(client.moderation_policy(name), preserving_proto_field_name=True))
+            policy = client.moderation_policy(name, version=version)
+            typer.echo(json_format.MessageToJson(policy, preserving_proto_field_name=True))
             return
         tried = _read_policy(trial) if trial else None
         if texts or tried is not None:
             given = [*(texts or []), *(read_lines(file) if file else [])]
             _decide(client, given, name, tried, as_json=as_json)
         elif file is not None:
-            replay = replay_chat(client, read_lines(file), name)
+            lines = read_lines(file)
+            with stage("moderating", len(lines)) as progress:
+                replay = replay_chat(client, lines, name, progress.advance)
             _print_replay(replay)
-            if chart is not None:
+            if chart is not None and replay.actions:
                 draw(replay, chart)
                 output.print(f"drawn to {escape(str(chart))}")
         else:
             raise typer.BadParameter("give a message, --file, --policy or --set")
-
-
-def replay_chat(client: MarqueeClient, lines: Sequence[str], policy: str) -> Replay:
-    """Send the lines through the live stream and return what was decided."""
-    replay = Replay()
-
-    def messages() -> Iterator[tuple[str, str]]:
-        for number, line in enumerate(lines, 1):
-            yield str(number), line
-
-    begun = time.monotonic()
-    with stage("moderating", len(lines)) as progress:
-        for answer in client.moderate_chat(messages(), policy=policy):
-            progress.advance()
-            replay.errors += bool(answer.error)
-            replay.actions.append(answer.decision.action)
-            replay.reasons.update({reason.code for reason in answer.decision.reasons})
-            replay.disguised += bool(answer.decision.read_as)
-    replay.seconds = time.monotonic() - begun
-    return replay
-
-
-def draw(replay: Replay, path: Path) -> None:
-    """Draw decisions over the chat, and reasons."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise typer.BadParameter("drawing needs matplotlib: pip install 'marquee[load]'") from error
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    over, why = figure.subplots(1, 2, width_ratios=(3, 2))
-    width = max(1, -(-len(replay.actions) // 40))
-    starts = list(range(0, len(replay.actions), width))
-    below = [0.0] * len(starts)
-    for action, (label, _) in ACTIONS.items():
-        if action == pb.MODERATION_ACTION_ALLOW:
-            continue
-        shares = [replay.actions[at : at + width].count(action) / len(replay.actions[at : at + width]) for at in starts]
-        colour = {"review": "#e0a030", "block": "#c0392b"}[label]
-        over.bar(starts, shares, width=width * 0.9, bottom=below, align="edge", color=colour, label=label)
-        below = [low + share for low, share in zip(below, shares, strict=True)]
-    over.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    over.set(xlabel="message", ylabel="share of messages", title=f"{len(replay.actions):,} messages moderated")
-    over.legend(frameon=False)
-    reasons = replay.reasons.most_common()[::-1]
-    why.barh([name.replace("_", " ") for name, _ in reasons], [count for _, count in reasons], color="#555555")
-    why.set(title="reasons", xlabel="messages")
-    for axes in (over, why):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
 
 
 def _decide(
@@ -193,12 +131,17 @@ def _print_replay(replay: Replay) -> None:
     for action, (label, colour) in ACTIONS.items():
         count = replay.actions.count(action)
         table.add_row(f"[{colour}]{label}[/]", f"{count:,}", f"{count / total:.1%}")
-    for name, count in replay.reasons.most_common():
+    reasons: Counter[str] = Counter()
+    for (code, _), count in replay.reasons.items():
+        reasons[code] += count
+    for name, count in reasons.most_common():
         table.add_row(f"  {name.replace('_', ' ')}", f"{count:,}", f"{count / total:.1%}")
     notes = [
         f"{len(replay.actions) / max(replay.seconds, 1e-9):,.0f} messages a second; "
         f"{replay.disguised:,} held a disguised word."
     ]
+    if replay.degraded:
+        notes.append(f"[yellow]On {replay.degraded:,} messages a model did not answer.[/]")
     if replay.errors:
         notes.append(f"[yellow]{replay.errors:,} messages were no valid message.[/]")
     output.print(titled(f"{len(replay.actions):,} messages", table, *notes))
@@ -207,7 +150,7 @@ def _print_replay(replay: Replay) -> None:
 def _read_policy(path: Path) -> pb.ModerationPolicy:
     try:
         return json_format.ParseDict(json.loads(path.read_text(encoding="utf-8")), pb.ModerationPolicy())
-    except (OSError, UnicodeDecodeError, ValueError, json_format.ParseError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, json_format.ParseError) as error:
         raise typer.BadParameter(
             f"{path} is no moderation policy: {error}; `marquee moderate --policy` prints one"
         ) from error

@@ -29,8 +29,13 @@ NOWHERE = "127.0.0.1:9"
 
 @dataclass(frozen=True)
 class ContentMesh:
-    """Channels to the orchestrator and to the model services that run; None for one that does not."""
+    """Channels to the orchestrator and to the model services that run; None for one that does not.
 
+    Attributes:
+        address: of the orchestrator, for a client of its own.
+    """
+
+    address: str
     orchestrator: grpc.aio.Channel
     text: grpc.aio.Channel | None
     classical: grpc.aio.Channel | None
@@ -103,4 +108,4 @@ async def content_mesh(
             tenant_from_metadata=True,
         )
         server = await stack.enter_async_context(running(await orchestrator_main.build(settings), settings))
-        yield ContentMesh(server.channel, text, classical)
+        yield ContentMesh(server.address, server.channel, text, classical)
