@@ -12,6 +12,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 from services.runtime.training.imports.refusal import ImportRefused
 from services.runtime.training.imports.steps import Steps, quiet
@@ -49,6 +50,7 @@ def find_source(
     steps: Steps = quiet,
     check_description: Callable[[Path, str], object] = lambda folder, title: None,
     endpoint: str | None = None,
+    cache: Path | None = None,
 ) -> Source:
     """Return the folder that a reference means, fetched from the hub when it is no folder of this machine.
 
@@ -58,6 +60,7 @@ def find_source(
         check_description: called with folder and title before the weights are fetched; raises `ImportRefused` when
             they are not worth fetching.
         endpoint: address of the hub; None takes the hub library's own (variable HF_ENDPOINT).
+        cache: where fetched files are kept; None takes the hub library's own folder (variable HF_HOME).
 
     Raises:
         ImportRefused: the reference is none, there is no such folder or model, or the hub cannot be reached.
@@ -75,21 +78,31 @@ def find_source(
         raise ImportRefused(
             f"there is no folder {named[:200]}", "Name a folder that holds config.json, or a model of the hub."
         )
-    return _fetch(named, steps, check_description, endpoint)
+    return _fetch(named, steps, check_description, endpoint, cache)
 
 
-def _fetch(name: str, steps: Steps, check_description: Callable[[Path, str], object], endpoint: str | None) -> Source:
+def _fetch(
+    name: str,
+    steps: Steps,
+    check_description: Callable[[Path, str], object],
+    endpoint: str | None,
+    cache: Path | None,
+) -> Source:
     title = f"{_HUB_TITLE}{name}"
 
     def fetch(patterns: list[str]) -> Path:
-        return Path(snapshot_download(name, allow_patterns=patterns, endpoint=endpoint))
+        return Path(snapshot_download(name, allow_patterns=patterns, endpoint=endpoint, cache_dir=cache))
 
     try:
-        with steps(f"Fetching the description of {name}", None):
-            folder = fetch(_DESCRIPTIONS)
+        with steps(f"Looking at {name}", None):
+            disable_progress_bars()
+            try:
+                folder = fetch(_DESCRIPTIONS)
+            finally:
+                enable_progress_bars()
         check_description(folder, title)
-        with steps(f"Fetching the weights of {name}", None):
-            folder = fetch([*_DESCRIPTIONS, *_WEIGHTS])
+        # The library's own bars tell how far the gigabytes are.
+        folder = fetch([*_DESCRIPTIONS, *_WEIGHTS])
     except GatedRepoError as error:
         raise ImportRefused(
             f"the hub gives {name} only to those who accepted its terms",

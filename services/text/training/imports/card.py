@@ -70,5 +70,6 @@ transformers library running the published weights in float32. An import outside
 {measured}
 
 ## Limits
-{limits} Nothing was measured of how good the model is at anything: see what its makers say.
+{limits}
+Nothing was measured of how good the model is at anything: see what its makers say.
 """

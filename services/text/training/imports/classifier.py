@@ -71,7 +71,11 @@ def convert(checkpoint: Checkpoint, wish: Wish, folder: Path, steps: Steps) -> I
     require(figures, wish.precision)
     tolerance = _TOLERANCE[wish.precision]
     labels = "".join(f"{label}\n" for label in plan.labels)
-    files: dict[str, bytes | Path] = {"tokenizer.json": plan.tokenizer.served(), LABELS_FILE: labels.encode(), **weights}
+    files: dict[str, bytes | Path] = {
+        "tokenizer.json": plan.tokenizer.served(),
+        LABELS_FILE: labels.encode(),
+        **weights,
+    }
     shown = ", ".join(plan.labels[:20]) + (f" and {len(plan.labels) - 20} more" if len(plan.labels) > 20 else "")
     return ImportedVersion(
         manifest=manifest_of(

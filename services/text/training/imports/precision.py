@@ -70,7 +70,7 @@ def _half(values: Array) -> Array:
 def _in_bytes(graph: WeightedGraph) -> WeightedGraph:
     weights, nodes = dict(graph.weights), []
     for node, read in readers(graph):
-        matrix = next((name for name in read if len(graph.weights[name].shape) == 2), "")
+        matrix = next((name for name in read if _is_matrix(graph.weights[name])), "")
         if node.op_type == "Gather" and node.input[0] == matrix:
             nodes += _looked_up(node, matrix, weights)
         elif node.op_type == "MatMul" and node.input[1] == matrix:
@@ -87,6 +87,10 @@ def _in_bytes(graph: WeightedGraph) -> WeightedGraph:
     if not any(one.domain == _DOMAIN for one in small.model.opset_import):
         small.model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
     return small
+
+
+def _is_matrix(weight: Weight) -> bool:
+    return len(weight.shape) == 2 and weight.data_type == TensorProto.FLOAT
 
 
 def _plain(node: onnx.NodeProto) -> bool:
