@@ -105,6 +105,10 @@ async def content_mesh(
             classical_address=addresses["classical"],
             vision_address=NOWHERE,
             content_seconds=20.0,
+            # Tests run on machines that do other things too.
+            recommend_deadline_seconds=20.0,
+            history_seconds=20.0,
+            candidate_seconds=20.0,
             tenant_from_metadata=True,
         )
         server = await stack.enter_async_context(running(await orchestrator_main.build(settings), settings))

@@ -44,7 +44,7 @@ def words_of(text: str) -> list[Word]:
     >>> [word.text for word in words_of("Amélie's Ｓpider-Man (2002)")]
     ['amelies', 'spider', 'man', '2002']
     """
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return [
             Word(found.group().replace("'", ""), found.start(), found.end())
             for found in _ASCII_WORD.finditer(text.lower())

@@ -303,8 +303,11 @@ async def _figures(
         "RRF": reciprocal,
         "served": lambda lexical, meaning, most: ranked(lexical, meaning, None, most),
     }
-    for share in shares:
-        methods[f"{share:g}"] = lambda lexical, meaning, most, share=share: ranked(lexical, meaning, share, most)
+
+    def weighed(share: float) -> Method:
+        return lambda lexical, meaning, most: ranked(lexical, meaning, share, most)
+
+    methods |= {f"{share:g}": weighed(share) for share in shares}
     figures = {}
     for name, method in methods.items():
         values = []
