@@ -9,6 +9,8 @@ import time
 
 from services.runtime.sources import SourceUnavailable
 from tests.quality.text.language_models import DECODER, RECURRENT, measure_language_models
+from tests.quality.text.search import as_figures, print_table
+from tests.quality.text.search import measure as measure_search
 from tests.quality.text.understanding import measure
 from tests.quality.text.writing import check_figures, measure_rephrasings, show
 
@@ -22,6 +24,10 @@ FLOORS = {
     # Bits a character that each language model saves beside the next simpler one.
     f"{DECODER} better by": 0.001,
     f"{RECURRENT} better by": 0.001,
+    "search: title as written, MRR": 0.98,
+    "search: two slips in the title, MRR": 0.93,
+    "search: genre and year, precision@10": 0.95,
+    "search: kind of film in other words, precision@10": 0.55,
 }
 CEILINGS = {
     "recall held out, plain SVM": 0.5,
@@ -49,6 +55,8 @@ def main() -> None:
     say("writing")
     measured.figures |= check_figures()
     rephrasings = asyncio.run(measure_rephrasings(say))
+    searches = asyncio.run(measure_search(say=say, most=options.most))
+    measured.figures |= as_figures(searches)
     missed = False
     print()
     for name, value in measured.figures.items():
@@ -65,6 +73,7 @@ def main() -> None:
     for name, (ours, plain) in measured.disguises.items():
         print(f"{name:40s} {ours:6.2f} {plain:10.2f}")
     show(rephrasings)
+    print_table(searches)
     sys.exit(1 if missed else 0)
 
 

@@ -72,6 +72,7 @@ KINDS = {
     "hardboiled private eye": "Film-Noir",
     "treasure hunt expedition": "Adventure",
 }
+_MOST = 400
 _PLACES = 10
 _TOGETHER = 128
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -102,7 +103,7 @@ def main() -> None:
     """Prints the figures of each set of queries for each way of searching."""
     parser = argparse.ArgumentParser(prog="python -m tests.quality.text.search", description=__doc__)
     parser.add_argument("--half", choices=("choose", "report"), default="report")
-    parser.add_argument("--most", type=int, default=400, help="queries of each set at most")
+    parser.add_argument("--most", type=int, default=_MOST, help="queries of each set at most")
     parser.add_argument("--sweep", action="store_true", help="try weights of the words from 0 to 1")
     options = parser.parse_args()
     shares = [round(share / 10, 1) for share in range(1, 10)] if options.sweep else []
@@ -110,13 +111,13 @@ def main() -> None:
 
 
 async def measure(
-    *, half: str = "report", most: int = 400, shares: Sequence[float] = (), say: Callable[[str], None] = print
+    *, half: str = "report", most: int | None = None, shares: Sequence[float] = (), say: Callable[[str], None] = print
 ) -> dict[str, dict[str, float]]:
     """Return the figure of each way of searching, by set of queries.
 
     Args:
         half: "choose" or "report".
-        most: queries of each set at most.
+        most: queries of each set at most; None takes 400.
         shares: further weights of the words to try.
         say: told how far it is.
     """
@@ -124,12 +125,17 @@ async def measure(
         async with content_mesh(Path(folder), with_classical=False) as mesh:
             stub: Any = TextServiceStub(mesh.text)  # type: ignore[arg-type]
             figures: dict[str, dict[str, float]] = {}
-            for name, records, queries in _sets(half, most):
+            for name, records, queries in _sets(half, most or _MOST):
                 say(f"search: {name}, {len(records)} items")
                 corpus = await _corpus(stub, records, queries)
                 for kind, asked in corpus.queries.items():
                     figures[kind] = await _figures(stub, corpus, asked, kind, shares)
     return figures
+
+
+def as_figures(figures: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return what is served, by name."""
+    return {f"search: {kind}": by_method["served"] for kind, by_method in figures.items()}
 
 
 def print_table(figures: Mapping[str, Mapping[str, float]]) -> None:
