@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.text.pipelines.generation.graph import LanguageGraph
-from services.text.pipelines.generation.reader import Reader
+from services.text.pipelines.generation.reader import Piece, Reader
 from services.text.pipelines.generation.slots import SlotTable
 
 CHUNK_TOKENS = 64
 """Tokens of a prompt that are read in one run, so that others' steps wait for no more than that."""
 _SMALLEST_CAPACITY = 64
+_TURN_SECONDS = 0.004
+_MOST_STEPS = 16
+Tell = Callable[[Sequence[tuple[Reader, Sequence[Piece]]]], object]
 
 
 class PromptTurn:
@@ -44,25 +47,47 @@ class PromptTurn:
 
 
 class StepTurn:
-    """One token for each text of one table that is not paused.
+    """A few tokens for each text of one table that is not paused; one for a model that takes its time.
+
+    Args:
+        group: the texts and their table.
+        tell: called on the engine with what each step but the last has made.
 
     Attributes:
         resting: texts that lost their row since they wait for their readers.
         grown: texts that lost their row since it is too short now.
+        taken: steps that were taken.
     """
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, tell: Tell) -> None:
         self._group = group
+        self._tell = tell
         self._joining = group.take_joining()
+        self._steps = group.steps
         self.readers: Sequence[Reader] = [*group.stepping(), *self._joining]
         self.resting: list[Reader] = []
         self.grown: list[Reader] = []
-        self.rows = self.cost = len(self.readers)
+        self.taken = 0
+        self.rows = len(self.readers)
+
+    @property
+    def cost(self) -> int:
+        """Tokens that are made."""
+        return self.rows * self._steps
 
     def run(self) -> None:
-        """Run the model once, on the engine; meanwhile nobody else touches the rows."""
+        """Run the model, on the engine; meanwhile nobody else touches the rows. It ends early when a text ends, pauses
+        or needs a longer row, and when somebody waits to join.
+        """
         self.resting += self._group.settle(self.readers, self._joining)
-        self.grown += self._group.step()
+        while True:
+            self.grown += self._group.step()
+            self.taken += 1
+            if self.taken >= self._steps or self.grown or self._group.joining:
+                return
+            if any(reader.ended or reader.paused for reader in self.readers):
+                return
+            self._tell([(reader, reader.take_fresh()) for reader in self.readers])
 
 
 class Group:
@@ -77,6 +102,7 @@ class Group:
 
     Attributes:
         joining: texts that get a row with the next turn.
+        steps: steps of a turn.
     """
 
     def __init__(self, graph: LanguageGraph, slots: int, capacity: int, widths: Sequence[int]) -> None:
@@ -85,6 +111,13 @@ class Group:
         self._capacity = capacity
         self._readers: list[Reader] = []
         self.joining: list[Reader] = []
+        self.steps = 1
+
+    def observe(self, turn_seconds: float, steps: int) -> None:
+        """Choose how many steps a turn takes, by how long one took: what waits in the queue, and who wants to join, is
+        not held up noticeably, and fast models are not held up by the queue.
+        """
+        self.steps = max(1, min(_MOST_STEPS, int(_TURN_SECONDS * steps / max(turn_seconds, 1e-6))))
 
     @property
     def size_bytes(self) -> int:

@@ -16,7 +16,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.request_context import Priority
 from services.text.pipelines.generation.batch import Group, StepTurn, capacity_of
 from services.text.pipelines.generation.graph import LanguageGraph
-from services.text.pipelines.generation.reader import Reader
+from services.text.pipelines.generation.reader import Piece, Reader
 
 # How often texts that wait for their readers are looked at when nothing else is done.
 _LOOK_SECONDS = 1.0
@@ -51,7 +51,7 @@ async def do_turn(take_turn: TakeTurn, turn: Turn) -> Ticket[None]:
     for reader in turn.readers:
         reader.compute_seconds += ticket.compute_seconds
         reader.share_seconds += ticket.compute_seconds / len(turn.readers)
-        reader.publish()
+        reader.publish(reader.take_fresh())
     return ticket
 
 
@@ -103,11 +103,11 @@ class StepLoop:
                 self._news.clear()
                 self._give_up()
                 self._wake_up()
-                turns = [turn for group in self._groups.values() if (turn := StepTurn(group)).readers]
-                if len(turns) == 1:
-                    await self._step(take_turn, turns[0])
-                elif turns:
-                    await asyncio.gather(*(self._step(take_turn, turn) for turn in turns))
+                groups = [group for group in self._groups.values() if group.joining or group.stepping()]
+                if len(groups) == 1:
+                    await self._step(take_turn, groups[0])
+                elif groups:
+                    await asyncio.gather(*(self._step(take_turn, group) for group in groups))
                 else:
                     # Every text waits for its reader.
                     with contextlib.suppress(TimeoutError):
@@ -131,9 +131,14 @@ class StepLoop:
             if reader.stalled_for(now) > self._stalled:
                 reader.fail(_too_slow(self._stalled))
 
-    async def _step(self, take_turn: TakeTurn, turn: StepTurn) -> None:
+    async def _step(self, take_turn: TakeTurn, group: Group) -> None:
+        loop = asyncio.get_running_loop()
+        turn = StepTurn(group, lambda made: loop.call_soon_threadsafe(_publish, made))
+        if not turn.readers:
+            return
         try:
-            await do_turn(take_turn, turn)
+            ticket = await do_turn(take_turn, turn)
+            group.observe(ticket.compute_seconds, turn.taken)
         except Exception as error:
             for reader in turn.readers:
                 reader.fail(error)
@@ -142,6 +147,11 @@ class StepLoop:
             for reader in turn.grown:
                 if not reader.ended:
                     self._assign(reader)
+
+
+def _publish(made: Sequence[tuple[Reader, Sequence[Piece]]]) -> None:
+    for reader, pieces in made:
+        reader.publish(pieces)
 
 
 def _too_slow(seconds: float) -> ServiceError:

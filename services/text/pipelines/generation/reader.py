@@ -17,7 +17,7 @@ from services.text.pipelines.generation.sampling import Choice, Floats, Sampler
 from services.text.pipelines.generation.text import Detokenizer, StopTexts, show_token
 
 MOST_UNREAD = 64
-"""Tokens that wait for a slow reader before its text pauses."""
+"""Tokens that wait for a slow reader before its text pauses; those of one turn may come on top."""
 
 
 @dataclass(slots=True)
@@ -129,9 +129,13 @@ class Reader:
         elif len(self.prompt) + self.generated >= self._context:
             self._end(pb.FINISH_REASON_CONTEXT_FULL)
 
-    def publish(self) -> None:
-        """Hand what a turn made to the reader, on the event loop."""
+    def take_fresh(self) -> Sequence[Piece]:
+        """Return what was made since the last time: on the engine, or on the event loop when no turn runs."""
         fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def publish(self, fresh: Sequence[Piece]) -> None:
+        """Hand what was made to the reader, on the event loop."""
         self._ready += fresh
         self._unread += sum(piece.count for piece in fresh)
         self._paused_at = time.monotonic()
