@@ -149,7 +149,10 @@ def _print_replay(replay: Replay) -> None:
 
 def _read_policy(path: Path) -> pb.ModerationPolicy:
     try:
-        return json_format.ParseDict(json.loads(path.read_text(encoding="utf-8")), pb.ModerationPolicy())
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        return json_format.ParseDict(content, pb.ModerationPolicy())
     except (OSError, ValueError, AttributeError, TypeError, json_format.ParseError) as error:
         raise typer.BadParameter(
             f"{path} is no moderation policy: {error}; `marquee moderate --policy` prints one"

@@ -58,7 +58,9 @@ class ContentStubs:
 
     def raw(self, method: str, sent: bytes) -> grpc.aio.UnaryUnaryCall[bytes, bytes]:
         """Send bytes as they are to a method such as "ContentService/AnalyzeText"."""
-        return self._channel.unary_unary(f"/marquee.entertainment.v1.{method}")(sent, metadata=self.metadata)
+        call: Any = self._channel.unary_unary(f"/marquee.entertainment.v1.{method}")
+        sending: grpc.aio.UnaryUnaryCall[bytes, bytes] = call(sent, metadata=self.metadata)
+        return sending
 
     async def analyze(self, *texts: str, **options: Any) -> content_pb.AnalyzeTextResponse:
         """Analyse texts."""
@@ -83,7 +85,12 @@ class ContentStubs:
 
 @asynccontextmanager
 async def content_mesh(
-    folder: Path, *, with_text: bool = True, with_classical: bool = True, **text_options: Any
+    folder: Path,
+    *,
+    with_text: bool = True,
+    with_classical: bool = True,
+    content_seconds: float = 20.0,
+    **text_options: Any,
 ) -> AsyncIterator[ContentMesh]:
     """Run the services; their state lies in the folder. `text_options` are settings of the text service."""
     async with AsyncExitStack() as stack:
@@ -104,7 +111,7 @@ async def content_mesh(
             text_address=addresses["text"],
             classical_address=addresses["classical"],
             vision_address=NOWHERE,
-            content_seconds=20.0,
+            content_seconds=content_seconds,
             # Tests run on machines that do other things too.
             recommend_deadline_seconds=20.0,
             history_seconds=20.0,
