@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from services.orchestrator.content.writing.facts import Facts, ReasonFact
 from services.orchestrator.content.writing.faithfulness.findings import Finding
@@ -23,6 +23,8 @@ _VERBS = {
     "played": frozenset({"played", "playing"}),
     "bought": frozenset({"bought"}),
 }
+_SUBJECTS = frozenset(["you", "who", "having", "after", "we", "i", "they", "people", "everyone", "somebody", "someone"])
+_USER = frozenset(["you", "who", "having", "after"])
 _MODAL = frozenset(["may", "might", "will", "would", "could", "should", "to", "can", "also"])
 # Words behind the item's title that show that a new clause begins with it.
 _FINITE = words("finite verbs")
@@ -164,7 +166,11 @@ def _check_user(reading: Reading, facts: Facts) -> Iterator[Finding]:
     if liked:
         yield Finding("relation", liked[0].strip(), "says that the user likes the item already")
     for index, token in enumerate(reading.tokens):
-        if token.lower in _DONE and token.kind == "word" and "history" not in kinds:
+        if token.lower in _DONE and token.kind == "word" and "history" in kinds:
+            subjects = [word for word in reading.before(index, 8) if word in _SUBJECTS]
+            if not subjects or subjects[-1] not in _USER:
+                yield Finding("relation", token.text, "is not said of the user")
+        elif token.lower in _DONE and token.kind == "word":
             reviewed = facts.rating or facts.review_count or facts.praised or facts.criticised
             before = reading.before(index, 3)
             if token.lower in ("rated", "liked") and reviewed and "you" not in before:
@@ -172,17 +178,21 @@ def _check_user(reading: Reading, facts: Facts) -> Iterator[Finding]:
             yield Finding("relation", token.text, "says what the user did, and no reason does")
         habit = token.lower == "you" and (reading.after(index, 1) or [""])[0] in _HABITS
         conditional = (reading.before(index, 1) or [""])[-1] == "if"
-        if habit and not conditional and not _is_stated_liking(index, reading, kinds):
+        if habit and not conditional and not _is_stated_liking(index, reading, facts):
             yield Finding(
                 "relation", f"you {reading.after(index, 1)[0]}", "says what the user does, and no reason does"
             )
 
 
-def _is_stated_liking(index: int, reading: Reading, kinds: Collection[str]) -> bool:
+def _is_stated_liking(index: int, reading: Reading, facts: Facts) -> bool:
     """Return whether "you like ..." is a stated taste, or speaks of a title that the user liked."""
     verb = reading.after(index, 1)[0]
     if verb not in ("like", "enjoy"):
         return False
     following = reading.tokens[index + 2 : index + 3]
-    named = bool(following) and following[0].kind == "mention" and following[0].reference != MAIN
-    return "taste" in kinds or named
+    if following and following[0].kind == "mention":
+        return following[0].reference != MAIN
+    tastes = [reason.title.lower() for reason in facts.reasons if reason.kind == "taste"]
+    rest = reading.rest[reading.tokens[index + 1].end :].lower().lstrip()
+    stated = any(re.match(rf"{re.escape(taste)}(?!\w|-| and | or | & )", rest) for taste in tastes)
+    return bool(tastes) and (stated or re.match(r"this kind|[.:,;!?]|$", rest) is not None)
