@@ -133,6 +133,6 @@ def _masked(example: Example) -> str:
     for reason in example.decision.reasons:
         for span in reason.spans:
             for place in range(span.start + 1, min(span.end, len(letters)) - 1):
-                letters[place] = "•" if not letters[place].isspace() else letters[place]
+                letters[place] = "•" if letters[place].isalpha() else letters[place]
     codes = ", ".join(reason.code.replace("_", " ") for reason in example.decision.reasons)
     return f"{''.join(letters)}   [{codes}]" if codes else "".join(letters)

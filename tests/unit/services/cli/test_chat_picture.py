@@ -60,5 +60,5 @@ def test_examples_are_few_of_each_kind_and_what_was_found_is_masked() -> None:
     groups = {heading: (action, texts) for heading, action, texts in chosen_examples(made)}
     assert groups["disguised"][0] == BLOCK
     assert len(groups["disguised"][1]) == 3
-    assert groups["blocked"][1] == ["what a 1•••t this is   [identity attack]"]
+    assert groups["blocked"][1] == ["what a 1•10t this is   [identity attack]"]
     assert "for review" not in groups
