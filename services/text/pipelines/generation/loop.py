@@ -13,11 +13,13 @@ import grpc
 
 from services.runtime.batching.work import Ticket
 from services.runtime.errors import ServiceError
+from services.runtime.logs import get_logger
 from services.runtime.request_context import Priority
 from services.text.pipelines.generation.batch import Group, StepTurn, capacity_of
 from services.text.pipelines.generation.graph import LanguageGraph
 from services.text.pipelines.generation.reader import Piece, Reader
 
+_logger = get_logger(__name__)
 # How often texts that wait for their readers are looked at when nothing else is done.
 _LOOK_SECONDS = 1.0
 # Empty tables of more than this are given back.
@@ -112,9 +114,20 @@ class StepLoop:
                     # Every text waits for its reader.
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._news.wait(), _LOOK_SECONDS)
+        except Exception as error:
+            # Nobody may be left waiting for a loop that is gone.
+            _logger.exception("the step loop failed")
+            for reader in self._readers():
+                reader.fail(error)
+            self._groups.clear()
+            self._resting.clear()
         finally:
             self._task = None
             self._groups = {key: group for key, group in self._groups.items() if group.size_bytes <= _KEPT_BYTES}
+
+    def _readers(self) -> list[Reader]:
+        groups = self._groups.values()
+        return [*self._resting, *(reader for group in groups for reader in (*group.readers, *group.joining))]
 
     def _wake_up(self) -> None:
         """Let texts go on whose readers have read."""
@@ -127,7 +140,7 @@ class StepLoop:
 
     def _give_up(self) -> None:
         now = time.monotonic()
-        for reader in [*self._resting, *(reader for group in self._groups.values() for reader in group.readers)]:
+        for reader in self._readers():
             if reader.stalled_for(now) > self._stalled:
                 reader.fail(_too_slow(self._stalled))
 
