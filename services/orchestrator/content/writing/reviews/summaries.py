@@ -21,8 +21,11 @@ from services.orchestrator.recommend.steps import StepLog
 from services.orchestrator.settings import OrchestratorSettings
 
 _LEANS, _CLEARLY = 0.1, 0.15
-_SHARE = 0.7
+_ASPECTS_SHARE, _SHARE = 0.3, 0.8
 _MOST_INDICES = 50
+_REVIEWS_A_SHARE = 100
+_LONGEST_SECONDS = 600.0
+_LANGUAGE_CHARACTERS = 400
 _LONGEST_READ = 2_000
 """Characters of a review that are read for feelings: more than any model reads."""
 
@@ -49,7 +52,9 @@ class ReviewSummaries:
 
     async def summarize(self, tenant: str, wish: SummaryWish) -> pb.SummarizeReviewsResponse:
         """Summarise checked reviews; those in a language that no model knows are counted out."""
-        steps, budget = StepLog(), Budget.for_current_call(self.settings.content_seconds)
+        # Many reviews take a model longer than the few texts that the setting is meant for.
+        longest = self.settings.content_seconds * (1 + len(wish.reviews) / _REVIEWS_A_SHARE)
+        steps, budget = StepLog(), Budget.for_current_call(longest)
         reply = pb.SummarizeReviewsResponse()
         read = await self._readable(wish.reviews, steps, reply)
         reply.review_count = len(read)
@@ -58,7 +63,7 @@ class ReviewSummaries:
             clauses = await asyncio.to_thread(clauses_of, [wish.reviews[row].text for row in read], read)
             spoken = await asyncio.to_thread(mentions, clauses, wish.aspects)
         mesh = self.writer.rephraser.mesh
-        seconds = budget.step(_SHARE, self.settings.content_seconds)
+        seconds = budget.step(_ASPECTS_SHARE, longest)
         if wish.aspects and clauses:
             for aspect, places in (await fitting_aspects(mesh, clauses, wish.aspects, steps, seconds)).items():
                 spoken[aspect] = sorted({*spoken.get(aspect, []), *places})
@@ -73,7 +78,7 @@ class ReviewSummaries:
         self, reviews: Sequence[pb.Review], steps: StepLog, reply: pb.SummarizeReviewsResponse
     ) -> list[int]:
         with steps.measure("language"):
-            languages = await asyncio.to_thread(lambda: [identify(one.text[:_LONGEST_READ]) for one in reviews])
+            languages = await asyncio.to_thread(lambda: [identify(one.text[:_LANGUAGE_CHARACTERS]) for one in reviews])
         read = []
         for row, (review, language) in enumerate(zip(reviews, languages, strict=True)):
             if not any(map(str.isalpha, review.text)):
@@ -102,12 +107,12 @@ class ReviewSummaries:
             texts,
             [clauses[place].text[:_LONGEST_READ] for place in asked],
             steps,
-            budget.step(_SHARE, self.settings.content_seconds),
+            budget.step(_SHARE, _LONGEST_SECONDS),
         )
         if found is None:
             return
         whole, parts = found
-        scores = dict(zip(asked, parts, strict=True))
+        scores = dict(zip(asked, parts, strict=False))
         reply.mean_sentiment = sum(whole) / len(whole)
         reply.positive_count = sum(score >= _LEANS for score in whole)
         reply.negative_count = sum(score <= -_LEANS for score in whole)
