@@ -20,6 +20,8 @@ from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import event_service_pb2_grpc as event_grpc
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import recommendation_service_pb2_grpc as recommendation_grpc
+from marquee.entertainment.v1 import writing_service_pb2 as writing_pb
+from marquee.entertainment.v1 import writing_service_pb2_grpc as writing_grpc
 from services.runtime.errors import STATUS_DETAILS_KEY, ServiceError, status_details
 
 
@@ -134,6 +136,18 @@ def _classes(canned: CannedServer) -> list[tuple[Any, Any]]:
                 "ActivateBundle": lambda request: bundle_pb.ActivateBundleResponse(version=request.version),
                 "RollbackBundle": bundle_pb.RollbackBundleResponse(version="v1", previous_version="v2"),
                 "GetServingBundle": bundle_pb.GetServingBundleResponse(version="v2", item_count=7),
+            },
+        ),
+        (
+            "Writing",
+            writing_grpc,
+            {
+                "ExplainItem": writing_pb.ExplainItemResponse(bundle_version="v2"),
+                "WriteBlurb": writing_pb.WriteBlurbResponse(variants=[writing_pb.WrittenText(text="A film.")]),
+                "SummarizeReviews": lambda request: writing_pb.SummarizeReviewsResponse(
+                    review_count=len(request.reviews)
+                ),
+                "GenerateText": [writing_pb.GenerateTextResponse(text=text) for text in ("Once", " upon")],
             },
         ),
     ]
