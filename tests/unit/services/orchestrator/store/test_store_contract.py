@@ -329,6 +329,23 @@ class TestModerationPolicies:
             await store.add_moderation_policy(TENANT, "default", b"two", expected=4)
         assert len(await store.moderation_policies(TENANT, 10)) == 1
 
+    async def test_writers_at_the_same_time_each_make_a_version(self, store: Store) -> None:
+        stored = await asyncio.gather(
+            *(store.add_moderation_policy(TENANT, "default", b"%d" % number, expected=0) for number in range(8))
+        )
+        assert sorted(each.version for each in stored) == list(range(1, 9))
+        for each in stored:
+            assert await store.moderation_policy(TENANT, "default", each.version) == each
+
+    async def test_of_writers_who_expect_the_same_version_one_writes(self, store: Store) -> None:
+        await store.add_moderation_policy(TENANT, "default", b"one", expected=0)
+        outcomes = await asyncio.gather(
+            *(store.add_moderation_policy(TENANT, "default", b"%d" % number, expected=1) for number in range(8)),
+            return_exceptions=True,
+        )
+        assert [isinstance(each, FailedPrecondition) for each in outcomes].count(True) == 7
+        assert [policy.version for policy in await store.moderation_policies(TENANT, 10)] == [2, 1]
+
     async def test_the_newest_come_first_and_names_do_not_mix(self, store: Store) -> None:
         for name in ("a", "b", "a"):
             await store.add_moderation_policy(TENANT, name, name.encode(), expected=0)
