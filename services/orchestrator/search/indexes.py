@@ -61,10 +61,9 @@ class SearchIndexes:
     async def _build(self, tenant: str, held: LexicalIndex | None, snapshot: CatalogSnapshot) -> LexicalIndex:
         start = time.monotonic()
         try:
-            if held is None:
+            made = await self._follow(tenant, held, snapshot)
+            if made is None:
                 made = await asyncio.to_thread(build_index, snapshot)
-            else:
-                made = await asyncio.to_thread(follow, held, snapshot)
             self._held[tenant] = made
             while len(self._held) > self._maximum_tenants:
                 self._held.popitem(last=False)
@@ -80,6 +79,16 @@ class SearchIndexes:
             return made
         finally:
             del self._builds[tenant]
+
+    async def _follow(self, tenant: str, held: LexicalIndex | None, snapshot: CatalogSnapshot) -> LexicalIndex | None:
+        if held is None:
+            return None
+        try:
+            return await asyncio.to_thread(follow, held, snapshot)
+        except Exception:
+            # A search must not wait for somebody to find out why: indexing everything is always right.
+            _logger.exception("changes could not be indexed; the whole catalogue is", tenant=tenant)
+            return None
 
     async def _warm(self, store: Store, snapshots: CatalogSnapshots) -> None:
         try:

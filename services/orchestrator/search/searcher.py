@@ -123,7 +123,7 @@ class Searcher:
                 report.outcome = STEP_OUTCOME_FALLBACK
                 report.detail = f"the words of the catalogue are still being indexed; {FALLBACKS[LEXICAL_STEP]}"
                 return None
-            return await asyncio.to_thread(match, index.on(snapshot), query)
+            return await asyncio.to_thread(lambda: match(index.on(snapshot), query))
         return None
 
     async def _by_meaning(

@@ -81,14 +81,16 @@ def _by_scorers(snapshot: CatalogSnapshot, by_source: Mapping[str, Mapping[str, 
 
 
 def _by_texts(snapshot: CatalogSnapshot, rows: Sequence[int], state: RecommendationState) -> dict[int, float]:
-    """Compare the items' texts with the sum of those of the history, by weight."""
+    """Compare the items' texts with the mean of those of the history, by weight."""
     known = [(row, event.weight) for event in state.history if (row := snapshot.rows.get(event.item_id)) is not None]
-    if not known or not snapshot.text.present.any():
+    total = sum(abs(weight) for _, weight in known)
+    if not total or not snapshot.text.present.any():
         return {}
-    weights = np.array([weight for _, weight in known], np.float32)
-    liking = weights @ snapshot.text.values[[row for row, _ in known]]
+    vectors, weights = snapshot.text.values, np.array([weight for _, weight in known], np.float32)
+    # What sets the history apart: most of any mean of texts is what all texts have in common.
+    liking = weights @ vectors[[row for row, _ in known]] / total - vectors[snapshot.text.present].mean(axis=0)
     judged = [row for row in rows if snapshot.text.present[row]]
-    likeness = snapshot.text.values[judged] @ liking
+    likeness = vectors[judged] @ liking
     return _places(dict(zip(judged, likeness.tolist(), strict=True)))
 
 
