@@ -112,7 +112,7 @@ CATALOGUE = (
         "marquee_model_drops_total",
         _COUNTER,
         (*_VERSION, "reason"),
-        "Accepted requests dropped before they were computed, or given up in the middle of a text, since nobody waited.",
+        "Accepted requests dropped before they were computed, or given up in the middle of a text: nobody waited.",
         "Do callers give up? Are their deadlines shorter than the queue?",
     ),
     Family(
