@@ -5,10 +5,11 @@ import pytest
 import marquee_client
 from marquee.entertainment.v1 import writing_service_pb2 as pb
 from marquee_client import AsyncMarqueeClient, MarqueeClient
+from marquee_client.writing import ReviewLike
 from services.runtime.errors import NotFound
 from tests.unit.services.client.canned import CannedServer
 
-REVIEWS = ["Lovely.", ("Dull.", 2.5), pb.Review(text="Fine.", rating=3)]
+REVIEWS: list[ReviewLike] = ["Lovely.", ("Dull.", 2.5), pb.Review(text="Fine.", rating=3)]
 
 
 def test_what_is_asked_arrives(server: CannedServer) -> None:

@@ -31,7 +31,7 @@ _REVIEW_NEGATION = re.compile(r"but not (?=the )|less well of|less happy with|no
 _SUPERLATIVE = re.compile(
     r"(?<!\w)(?:best|worst|greatest|finest|most|least|ultimate|supreme|unmatched|unrivall?ed|unsurpassed|unbeatable|"
     r"number one|no\. 1|top|ever made|of all time|always|absolutely|truly|utterly|completely|totally|"
-    r"\w{3,}(?<!mod)(?<!fo)(?<!for)(?<!hon)(?<!inter)(?<!harv)(?<!requ)(?<!conqu)(?<!t)(?<!qu)est)(?!\w)"
+    r"\w{3,}est)(?!\w)"
 )
 _NO_SUPERLATIVE = words("no superlative")
 # What the item is, for things that people watch, play, hear or read.

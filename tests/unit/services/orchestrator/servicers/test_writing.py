@@ -19,7 +19,7 @@ from marquee.entertainment.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from marquee.entertainment.v1.event_service_pb2_grpc import EventServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
 from marquee.entertainment.v1.writing_service_pb2_grpc import WritingServiceStub
-from tests.support.clients import Outcome, outcome_of
+from tests.support.clients import Outcome, call_bytes, outcome_of
 from tests.support.content_mesh import content_mesh
 
 NO_MODEL = "no-such-decoder"
@@ -50,6 +50,7 @@ REVIEWS = (
 
 class Stubs:
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
         self.writing: Any = WritingServiceStub(channel)
         self.catalog: Any = CatalogServiceStub(channel)
         self.events: Any = EventServiceStub(channel)
@@ -295,7 +296,7 @@ async def test_callers_aspects_are_found_by_meaning_too(stubs: Stubs) -> None:
 
 
 async def test_ratings_and_skipped_reviews_are_counted(stubs: Stubs) -> None:
-    german = "Das ist wirklich ein sehr guter Film, den ich gerne noch einmal sehen möchte."
+    german = "Ein wirklich sehr guter Film, den wir gerne noch einmal sehen möchten."
     reviews = [
         pb.Review(text="A lovely film.", rating=8),
         pb.Review(text=german, rating=4),
@@ -353,3 +354,12 @@ async def _first(call: Any) -> Any:
     async for reply in call:
         return reply
     return None
+
+
+@pytest.mark.parametrize("method", ["ExplainItem", "WriteBlurb"])
+async def test_text_that_is_no_text_is_refused(alone: Stubs, method: str) -> None:
+    # A lone surrogate in the first field, as no client library would send it.
+    found = await call_bytes(
+        alone.channel, f"/marquee.entertainment.v1.WritingService/{method}", b"\x0a\x03\xed\xa0\x80"
+    )
+    assert found.code is grpc.StatusCode.INVALID_ARGUMENT
