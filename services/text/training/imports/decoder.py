@@ -24,7 +24,7 @@ from services.text.training.imports.precision import in_precision
 from services.text.training.imports.real_texts import as_tokens
 from services.text.training.parity import TokenIds
 
-_COMPARED_TOKENS = 256
+_COMPARED_TOKENS = 128
 _GOLDEN_TOKENS = 8
 _TOKENS = ("input_ids", "attention_mask", "position_ids")
 # Of the largest value of all outputs: how far another machine's rounding may lead.

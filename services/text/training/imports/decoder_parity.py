@@ -82,12 +82,14 @@ def compare(
         steps: told how far it is.
     """
     agreement, flips, divergence, positions = 0.0, 0.0, 0.0, 0
-    whole: list[Array] = []
+    stepped, shared = list(range(min(_STEPPED, len(texts)))), _mixed(texts)
+    whole: dict[int, Array] = {}  # logits of all texts would be gigabytes
     with steps("Comparing with the original", len(texts)) as step, torch.no_grad():
-        for ids in texts:
+        for index, ids in enumerate(texts):
             original = _logarithms(network(input_ids=torch.tensor([list(ids)])).logits[0].numpy())
             logits, _ = graph.read(ids)
-            whole.append(logits)
+            if index in stepped or index in shared:
+                whole[index] = logits
             converted = _logarithms(logits)
             same, changed = changed_choices(np.exp(original), np.exp(converted))
             agreement += same * len(ids)
@@ -101,17 +103,32 @@ def compare(
         Figure("mean divergence (KL, nats a token)", divergence / positions, most=MOST_DIVERGENCE[precision]),
         Figure(
             "least cosine token by token against whole texts",
-            _stepped(graph, texts[:_STEPPED], whole),
+            _stepped(graph, [(texts[index], whole[index]) for index in stepped]),
             least=LEAST_NEIGHBOUR_COSINE,
         ),
-        Figure("least cosine alone against batched", _shared(graph, texts, whole), least=LEAST_NEIGHBOUR_COSINE),
+        Figure(
+            "least cosine alone against batched",
+            _shared(graph, [(texts[index], whole[index]) for index in shared]),
+            least=LEAST_NEIGHBOUR_COSINE,
+        ),
     ]
 
 
-def _stepped(graph: DecoderGraph, texts: TokenIds, whole: Sequence[Array]) -> float:
-    """Return the least cosine of logits, one token a run with its past handed on, to those of the whole text."""
+def _mixed(texts: TokenIds) -> list[int]:
+    """Return a few texts of different lengths, two tokens or more."""
+    long = sorted((index for index, ids in enumerate(texts) if len(ids) >= 2), key=lambda index: len(texts[index]))
+    return long[:: max(1, len(long) // _SHARED)][:_SHARED]
+
+
+def _stepped(graph: DecoderGraph, texts: Sequence[tuple[Sequence[int], Array]]) -> float:
+    """Return the least cosine of logits, one token a run with its past handed on, to those of the whole text.
+
+    Args:
+        graph: what is asked.
+        texts: token ids, and the logits of the whole text.
+    """
     least = 1.0
-    for ids, expected in zip(texts, whole, strict=False):
+    for ids, expected in texts:
         past = graph.empty(1)
         found = []
         for before, token in enumerate(ids):
@@ -121,25 +138,23 @@ def _stepped(graph: DecoderGraph, texts: TokenIds, whole: Sequence[Array]) -> fl
     return least
 
 
-def _shared(graph: DecoderGraph, texts: TokenIds, whole: Sequence[Array]) -> float:
-    """Return the least cosine of the last token's logits, run with other texts behind pasts of several lengths in rows
-    that are filled up and masked, to those of the whole text.
+def _shared(graph: DecoderGraph, texts: Sequence[tuple[Sequence[int], Array]]) -> float:
+    """Return the least cosine of one token's logits, run with other texts behind pasts of several lengths in rows that
+    are filled up and masked, to those of the whole text; the arguments are those of `_stepped`.
     """
-    chosen = [index for index, ids in enumerate(texts) if len(ids) >= 2]
-    chosen = sorted(chosen, key=lambda index: len(texts[index]))[:: max(1, len(chosen) // _SHARED)][:_SHARED]
-    lengths = [min(len(texts[index]) - 1, _SHARED_TOKENS * (row + 1)) for row, index in enumerate(chosen)]
+    lengths = [min(len(ids) - 1, _SHARED_TOKENS * (row + 1)) for row, (ids, _) in enumerate(texts)]
     capacity = max(lengths) + _GAP
-    past = graph.empty(len(chosen), capacity)
-    mask = np.zeros((len(chosen), capacity + 1), np.int64)
+    past = graph.empty(len(texts), capacity)
+    mask = np.zeros((len(texts), capacity + 1), np.int64)
     mask[:, capacity] = 1
-    for row, (index, length) in enumerate(zip(chosen, lengths, strict=True)):
-        _, states = graph.read(texts[index][:length])
+    for row, ((ids, _), length) in enumerate(zip(texts, lengths, strict=True)):
+        _, states = graph.read(ids[:length])
         for place, state in zip(past, states, strict=True):
             place[row, :, :length] = state[0]
         mask[row, :length] = 1
-    tokens = np.array([[texts[index][length]] for index, length in zip(chosen, lengths, strict=True)])
+    tokens = np.array([[ids[length]] for (ids, _), length in zip(texts, lengths, strict=True)])
     logits, _ = graph.run(tokens, mask, np.array(lengths)[:, None], past)
-    expected = np.stack([whole[index][length] for index, length in zip(chosen, lengths, strict=True)])
+    expected = np.stack([whole[length] for (_, whole), length in zip(texts, lengths, strict=True)])
     return float(cosines(_centred(logits[:, 0]), _centred(expected)).min())
 
 
