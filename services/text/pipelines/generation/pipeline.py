@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from tokenizers import Tokenizer
 
 from marquee.text.v1 import generation_pb2 as pb
-from services.runtime.batching.lane import ModelIdentity
+from services.runtime.batching.lane import Lane, ModelIdentity
 from services.runtime.batching.work import Ticket
 from services.runtime.data_plane import DataPlane, Timings
-from services.runtime.errors import FieldViolation, InvalidRequest
+from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError
 from services.runtime.pipeline import Pipeline, Place, Placement, Prepared, Size
 from services.runtime.repository.loader import LoadedModel
 from services.runtime.request_context import Priority, current_request
@@ -155,9 +155,9 @@ class GenerationPipeline(Pipeline[Generation, Turn, None, None]):
         prepared = await plane.prepare(self, asked)
         prompt: ReadPrompt = prepared.state  # type: ignore[assignment]
         progress.prompt_tokens, progress.truncated = len(prompt.tokens), prompt.truncated
+        reader = self._reader(asked, prompt.tokens, call.priority, lambda: self.gate.leave(time.monotonic() - entered))
         await self.gate.enter(call, lane)
         entered = time.monotonic()
-        reader = self._reader(asked, prompt.tokens, call.priority, lambda: self.gate.leave(time.monotonic() - entered))
 
         async def take_turn(turn: Turn, priority: Priority) -> Ticket[None]:
             return await plane.take_turn(self, turn, Size(turn.rows, turn.cost), priority)
@@ -181,12 +181,17 @@ class GenerationPipeline(Pipeline[Generation, Turn, None, None]):
                     if call.span is not None:
                         call.span.ran(model.name, model.version, 1, call.start, first_start, time.monotonic())
                 yield piece
+        except (asyncio.CancelledError, GeneratorExit):
+            if not ended:
+                late = call.deadline is not None and time.monotonic() >= call.deadline
+                _count_drop(lane, "DEADLINE" if late else "CANCELLED")
+            raise
+        except ServiceError as error:
+            _count_drop(lane, error.reason)
+            raise
         finally:
             reader.leave()
             self._loop.wake()
-            if not ended and lane.metrics is not None:
-                late = call.deadline is not None and time.monotonic() >= call.deadline
-                lane.metrics.dropped("DEADLINE" if late else "CANCELLED")
             if reader.compute_seconds:
                 tokens = min(reader.read, len(prompt.tokens)) + reader.generated
                 plane.count_answer(self, call, tokens, reader.share_seconds, answered=ended)
@@ -215,3 +220,8 @@ class GenerationPipeline(Pipeline[Generation, Turn, None, None]):
         if not reader.ended:
             self._loop.join(reader, take_turn)
         return first_start
+
+
+def _count_drop(lane: Lane, reason: str) -> None:
+    if lane.metrics is not None:
+        lane.metrics.dropped(reason)

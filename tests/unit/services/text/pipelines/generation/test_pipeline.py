@@ -161,6 +161,8 @@ async def test_a_reader_who_reads_nothing_is_given_up(start: Start) -> None:
             await read(stalled)
         refused = failure(error.value)
         assert (refused.code, refused.reason) == (grpc.StatusCode.ABORTED, "READER_TOO_SLOW")
+        dropped = "marquee_model_drops_total"
+        assert service.metric(dropped, model=RECURRENT, version="1", reason="READER_TOO_SLOW") == 1
 
 
 async def test_tokens_are_metered_by_tenant(start: Start) -> None:
