@@ -28,7 +28,7 @@ class TextSettings(ModelServiceSettings):
         description="Model that answers UnderstandText calls whose model field is empty.",
     )
     default_sentiment_model: str = Field(
-        default="minilm-understanding",
+        default="minilm-sentiment",
         description="Model that answers UnderstandText calls that name no model and ask for sentiment alone.",
     )
     default_generation_model: str = Field(

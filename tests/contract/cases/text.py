@@ -24,7 +24,12 @@ SERVICE = "/marquee.text.v1.TextService"
 EMBED, CLASSIFY = f"{SERVICE}/EmbedText", f"{SERVICE}/ClassifyText"
 UNDERSTAND = f"{SERVICE}/UnderstandText"
 MODELS = {"minilm-sentence-vectors": "1", "word-embedding": "1"}
-UNDERSTANDING_MODELS = {"minilm-understanding": "1", "recurrent-sentiment": "1", "word-embedding-sentiment": "1"}
+UNDERSTANDING_MODELS = {
+    "minilm-understanding": "1",
+    "minilm-sentiment": "1",
+    "recurrent-sentiment": "1",
+    "word-embedding-sentiment": "1",
+}
 MESSAGE_LIMIT = 4 << 20
 
 # Several of one length, many lengths, one beyond every model's token limit, and other scripts.
@@ -110,7 +115,9 @@ def classification_bad_calls() -> list[BadCall]:
         BadCall("labels for no text", CLASSIFY, classify([]), field="texts"),
         BadCall("one label", CLASSIFY, classify(labels=["a"]), field="labels"),
         BadCall("no label", CLASSIFY, classify(labels=[]), field="labels"),
-        BadCall("no label for a model of vectors", CLASSIFY, classify(labels=[], model="word-embedding"), field="labels"),
+        BadCall(
+            "no label for a model of vectors", CLASSIFY, classify(labels=[], model="word-embedding"), field="labels"
+        ),
         BadCall("101 labels", CLASSIFY, classify(labels=[str(number) for number in range(101)]), field="labels"),
         BadCall("a blank label", CLASSIFY, classify(labels=["a", " "]), field="labels[1]"),
         BadCall("an over-long label", CLASSIFY, classify(labels=["a", "x" * 201]), field="labels[1]"),

@@ -25,7 +25,8 @@ from services.text.training.understanding.samples import (
 from tests.quality.text.moderation import measure_moderation, some
 from tests.support.content_mesh import ContentMesh, content_mesh
 
-SENTIMENT_MODELS = ("minilm-understanding", "recurrent-sentiment", "word-embedding-sentiment")
+UNDERSTANDING = "minilm-understanding"
+SENTIMENT_MODELS = ("minilm-sentiment", UNDERSTANDING, "recurrent-sentiment", "word-embedding-sentiment")
 _TOGETHER = 128
 
 Floats = NDArray[np.float64]
@@ -90,7 +91,7 @@ async def _sentiment(mesh: ContentMesh, model: str, most: int | None) -> dict[st
 
 async def _emotion(mesh: ContentMesh, comments: Sequence[EmotionText]) -> dict[str, float]:
     labels = emotion_labels()
-    found = await _understand(mesh, [each.text for each in comments], SENTIMENT_MODELS[0])
+    found = await _understand(mesh, [each.text for each in comments], UNDERSTANDING)
     answers, targets = np.zeros((len(comments), len(labels))), np.zeros((len(comments), len(labels)))
     for row, (comment, result) in enumerate(zip(comments, found, strict=True)):
         targets[row, list(comment.emotions)] = 1
