@@ -120,16 +120,11 @@ def _print(query: str, found: pb.SearchResponse, *, personal: bool) -> None:
             if match.field == "year":
                 year.stylize(_STYLES[match.kind])
         table.add_row(str(rank), _title(item), year, _tags(item), *(f"{score:.2f}" for score in scores))
-    more = (
-        [f"next page: --page {found.next_page_token}"]
-        if found.next_page_token and len(found.next_page_token) < 200
-        else []
-    )
-    output.print(titled(f"“{query}”", table, *more))
+    output.print(titled(f"“{query}”", table))
 
 
 def _title(item: pb.FoundItem) -> Text:
-    title = Text(item.title, style="bold" if not item.matches else "")
+    title = Text(item.title)
     for match in item.matches:
         if match.field == "title":
             title.stylize(_STYLES[match.kind], match.start, match.end)

@@ -32,6 +32,8 @@ _INDEX_SHARE = 0.5
 _SEMANTIC_SHARE = 0.7
 _PERSONAL_SHARE = 0.8
 _ALL_WORDS = 0.99
+_SMALL = 5_000
+"""Vectors that are compared faster than a thread is woken up."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ class Searcher:
         by_meaning = None
         if options.semantic and allowed.any():
             by_meaning = await self._by_meaning(snapshot, options.query, lexical, allowed, steps, budget)
-        relevance = await asyncio.to_thread(fuse, lexical, by_meaning, allowed)
+        relevance = fuse(lexical, by_meaning, allowed)
         scores, taste = await self._with_taste(tenant, snapshot, relevance, state, options, steps, budget)
         with steps.measure("page"):
-            best = await asyncio.to_thread(best_rows, scores, relevance.found, snapshot, MOST_ITEMS)
+            best = best_rows(scores, relevance.found, snapshot, MOST_ITEMS)
             page, token = self._page(tenant, message, options, snapshot, best, shown)
             answers = answers_to(lexical) if lexical is not None else {}
             items = [_found(snapshot, row, scores, relevance, taste, answers) for row in page]
@@ -139,7 +141,11 @@ class Searcher:
         query = as_meant(query, lexical, allowed)
         seconds = budget.step(_SEMANTIC_SHARE, self.settings.candidate_seconds)
         vector = await query_vector(self.mesh, snapshot, query, steps, seconds)
-        return None if vector is None else await asyncio.to_thread(cosines, snapshot, vector)
+        if vector is None:
+            return None
+        if len(snapshot) <= _SMALL:
+            return cosines(snapshot, vector)
+        return await asyncio.to_thread(cosines, snapshot, vector)
 
     async def _with_taste(
         self,
