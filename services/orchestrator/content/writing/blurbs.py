@@ -62,7 +62,7 @@ class Blurbs:
                 texts.setdefault(written.text, written)
                 if len(texts) == count:
                     break
-        titles = catalogue_titles(snapshot) if wording.rephrase else frozenset()
+        titles = await catalogue_titles(snapshot) if wording.rephrase else frozenset()
         variants: list[pb.WrittenText] = []
         for number, written in enumerate(texts.values()):
             there = [one.text for one in variants]

@@ -67,20 +67,19 @@ class Explanations:
         budget: Budget,
     ) -> pb.ExplainItemResponse:
         items = await asyncio.gather(*(self.store.get_item(tenant, item_id) for item_id in item_ids))
-        titles = catalogue_titles(found.snapshot) if wording.rephrase else frozenset()
+        titles = await catalogue_titles(found.snapshot) if wording.rephrase else frozenset()
         explanations = []
         for item_id, item in zip(item_ids, items, strict=True):
             if item is None:
                 raise NotFound("item_ids", "item", item_id, "it has left the catalogue")
             facts = item_facts(item, found.snapshot, wording.kind)
-            given = found.by_item[item_id]
-            facts = facts.because(reason_facts(given, facts, found.history, found.liked_tags, source))
-            with steps.measure(f"write/{item_id}"[:64]):
-                written = self.writer.explanation(facts, wording)
+            given = reason_facts(found.by_item[item_id], facts, found.history, found.liked_tags, source)
+            facts = facts.because([fact for _, fact in given])
+            written = self.writer.explanation(facts, wording)
             # A description says nothing of why; the model is told of it no more than the template.
             told = replace(facts, sentences=())
             written = await self.writer.rephrased(tenant, written, told, wording, titles, steps, budget)
-            reasons = given if facts.reasons else []
+            reasons = [reason for reason, _ in given]
             explanations.append(pb.ItemExplanation(item_id=item_id, written=written, reasons=reasons))
         return pb.ExplainItemResponse(
             explanations=explanations,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -134,7 +134,7 @@ def usable_sentences(description: str) -> tuple[str, ...]:
     found: list[str] = []
     for written in _SENTENCE.findall(visible(description)):
         sentence = written.strip()
-        if sentence and not is_instruction(sentence) and len(sentence) <= _LONGEST_SENTENCE:
+        if sentence and len(sentence) <= _LONGEST_SENTENCE and not is_instruction(sentence):
             found.append(sentence if sentence[-1] in ".!?…\"'”’)" else f"{sentence}.")
     return tuple(found[:_MOST_SENTENCES])
 
@@ -145,8 +145,8 @@ def reason_facts(
     history: Sequence[UserEvent],
     liked_tags: Sequence[str],
     source: Source,
-) -> list[ReasonFact]:
-    """Return the reasons that can be said of an item because they hold.
+) -> list[tuple[recommendation_pb.Reason, ReasonFact]]:
+    """Return the reasons that can be said of an item because they hold, each with what it says.
 
     Args:
         reasons: as the recommender explains them.
@@ -157,23 +157,34 @@ def reason_facts(
     """
     verbs = _verbs(history, facts.kind)
     liked = {tag.casefold() for tag in liked_tags}
-    found: list[ReasonFact] = []
+    tastes = [tag for tag in facts.genres if tag.casefold() in liked]
+    found: dict[ReasonFact, recommendation_pb.Reason] = {}
     for reason in reasons:
-        kind = _KINDS.get(reason.kind)
-        if kind == "history" and reason.item_id in verbs:
-            found.append(ReasonFact("history", read_title(reason.title).name, verbs[reason.item_id], source))
-        elif kind == "alike":
-            named = read_title(reason.title).name if reason.title else ""
-            found.append(ReasonFact("alike", named, source=source) if named else ReasonFact("near", source=source))
-        elif kind == "popular" and facts.popular:
-            found.append(ReasonFact("popular", source="events"))
-        elif kind in ("fresh", "pinned"):
-            found.append(ReasonFact(kind, source="catalog" if kind == "fresh" else source))
-        elif kind == "taste":
-            found += [ReasonFact("taste", tag, source="settings") for tag in facts.genres if tag.casefold() in liked][
-                :1
-            ]
-    return list(dict.fromkeys(found))
+        fact = _reason_fact(reason, facts, verbs, tastes, source)
+        if fact is not None:
+            found.setdefault(fact, reason)
+    return [(reason, fact) for fact, reason in found.items()]
+
+
+def _reason_fact(
+    reason: recommendation_pb.Reason, facts: Facts, verbs: Mapping[str, str], tastes: Sequence[str], source: Source
+) -> ReasonFact | None:
+    """Return what a reason says; None when it does not hold for this item and user."""
+    named = read_title(reason.title).name if reason.title else ""
+    match _KINDS.get(reason.kind):
+        case "history" if reason.item_id in verbs:
+            return ReasonFact("history", named, verbs[reason.item_id], source)
+        case "alike":
+            return ReasonFact("alike", named, source=source) if named else ReasonFact("near", source=source)
+        case "popular" if facts.popular:
+            return ReasonFact("popular", source="events")
+        case "fresh":
+            return ReasonFact("fresh", source="catalog")
+        case "pinned":
+            return ReasonFact("pinned", source=source)
+        case "taste" if tastes:
+            return ReasonFact("taste", tastes[0], source="settings")
+    return None
 
 
 def _verbs(history: Sequence[UserEvent], kind: str) -> dict[str, str]:

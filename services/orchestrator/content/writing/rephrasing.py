@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -119,9 +120,9 @@ def model_gone(steps: StepLog) -> bool:
     return any(report.step == STEP and report.outcome == STEP_OUTCOME_FALLBACK for report in steps.reports)
 
 
-def catalogue_titles(snapshot: CatalogSnapshot) -> frozenset[str]:
+async def catalogue_titles(snapshot: CatalogSnapshot) -> frozenset[str]:
     """Return the catalogue's titles of two words or more in the form that the check looks for."""
-    return _titles_of(snapshot.titles)
+    return await asyncio.to_thread(_titles_of, snapshot.titles)
 
 
 @lru_cache(maxsize=16)

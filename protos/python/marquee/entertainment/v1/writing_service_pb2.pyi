@@ -172,8 +172,8 @@ class WrittenText(_message.Message):
     """Whether a language model put it into words; it then passed the check against the facts."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WritingFact]:
-        """Facts that the text may be checked against: those it states, in the order they are stated; of a rephrased text, all that the model was
-        given.
+        """Facts that the text may be checked against: those it states, in the order they are stated; of a rephrased text, all that it was checked
+        against.
         """
 
     @_builtins.property
