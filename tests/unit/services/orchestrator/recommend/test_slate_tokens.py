@@ -96,3 +96,13 @@ def test_anything_else_is_refused(token: str) -> None:
 def test_weak_keys_are_not_taken(keys: list[str]) -> None:
     with pytest.raises(ValueError, match="32"):
         TokenSigner(keys)
+
+
+def test_an_attribution_says_of_itself_which_list_it_comes_from() -> None:
+    signer = TokenSigner(["k" * 32])
+    token = signer.attribution("studio", "ann", "heat", Attribution("ab" * 16, 3), 10**15)
+    assert signer.claimed_attribution(token) == Attribution("ab" * 16, 3)
+    page = signer.page("studio", "ann", PageReference("ab" * 16, 3, b"12345678"), 10**15)
+    for odd in ("", "nonsense", page, token[:-6], "é" * 10, "A" * 1_000):
+        with pytest.raises(InvalidRequest):
+            signer.claimed_attribution(odd)
