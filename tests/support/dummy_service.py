@@ -107,11 +107,10 @@ class DummyServicer(text_service_pb2_grpc.TextServiceServicer):
     async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
         raise NotImplementedError
 
-    async def GenerateText(
+    def GenerateText(
         self, request: generation_pb2.GenerateTextRequest, context: Any
     ) -> AsyncIterator[generation_pb2.GenerateTextResponse]:
         raise NotImplementedError
-        yield
 
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: Any

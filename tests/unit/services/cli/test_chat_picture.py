@@ -14,7 +14,7 @@ def decision(action: int, text: str, found: str = "", read_as: str = "") -> pb.M
     made = pb.ModerationDecision(action=action, read_as=read_as)  # type: ignore[arg-type]
     if found:
         start = text.index(found)
-        reason = made.reasons.add(code="identity_attack", action=action)  # type: ignore[arg-type]
+        reason = made.reasons.add(code="identity_attack", action=action)
         reason.spans.add(start=start, end=start + len(found), text=found)
     return made
 

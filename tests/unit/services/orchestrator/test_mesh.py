@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from marquee.classical.v1 import classical_service_pb2 as classical_pb
 from marquee.common.v1 import candidate_pb2, vector_pb2
+from marquee.text.v1 import generation_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.orchestrator.mesh import CONTRACTS, FAMILIES, Family, Mesh, MeshError
@@ -46,6 +47,11 @@ class ScriptedText(text_service_pb2_grpc.TextServiceServicer):
         raise NotImplementedError
 
     async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
+        raise NotImplementedError
+
+    def GenerateText(
+        self, request: generation_pb2.GenerateTextRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.GenerateTextResponse]:
         raise NotImplementedError
 
     async def GenerateCandidates(

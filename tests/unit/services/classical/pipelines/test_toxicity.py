@@ -102,7 +102,8 @@ async def test_bad_input_names_the_field_and_the_limit(stub: Any, texts: list[st
 
 async def test_lone_surrogates_are_refused_with_the_field(channel: grpc.aio.Channel) -> None:
     sent = pb.ScoreToxicityRequest(texts=["fine", "@@@"]).SerializeToString().replace(b"@@@", b"\xed\xa0\x80")
-    outcome = await outcome_of(channel.unary_unary("/marquee.classical.v1.ClassicalService/ScoreToxicity")(sent))
+    method: Any = channel.unary_unary("/marquee.classical.v1.ClassicalService/ScoreToxicity")
+    outcome = await outcome_of(method(sent))
     assert outcome.code is grpc.StatusCode.INVALID_ARGUMENT
     assert "texts[1]" in outcome.violations
 

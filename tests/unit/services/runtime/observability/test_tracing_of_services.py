@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from marquee.text.v1 import generation_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1 import text_service_pb2_grpc
 from services.orchestrator.mesh import Mesh
@@ -35,6 +36,11 @@ class Caller(text_service_pb2_grpc.TextServiceServicer):
         raise NotImplementedError
 
     async def UnderstandText(self, request: pb.UnderstandTextRequest, context: Any) -> pb.UnderstandTextResponse:
+        raise NotImplementedError
+
+    def GenerateText(
+        self, request: generation_pb2.GenerateTextRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.GenerateTextResponse]:
         raise NotImplementedError
 
     async def GenerateCandidates(
