@@ -15,9 +15,8 @@ from grpc_health.v1 import health_pb2_grpc
 
 from marquee.classical.v1 import classical_service_pb2 as classical_pb
 from marquee.common.v1 import candidate_pb2, vector_pb2
-from marquee.text.v1 import generation_pb2
+from marquee.text.v1 import generation_pb2, text_service_pb2_grpc
 from marquee.text.v1 import text_service_pb2 as pb
-from marquee.text.v1 import text_service_pb2_grpc
 from services.orchestrator.mesh import CONTRACTS, FAMILIES, Family, Mesh, MeshError
 from services.runtime.errors import FailedPrecondition
 from services.runtime.health import Health

@@ -8,9 +8,8 @@ from typing import Any
 
 import grpc
 
-from marquee.text.v1 import generation_pb2
+from marquee.text.v1 import generation_pb2, text_service_pb2_grpc
 from marquee.text.v1 import text_service_pb2 as pb
-from marquee.text.v1 import text_service_pb2_grpc
 from services.orchestrator.mesh import Mesh
 from services.runtime.server import ServiceDefinition, ServiceServer
 from services.runtime.settings import ServiceSettings
