@@ -47,6 +47,7 @@ def write_decoder(
     end: float = 0.0,
     across_rows: bool = False,
     ignore_mask: bool = False,
+    half_states: bool = False,
     **manifest: Any,
 ) -> Path:
     """Write a Transformer with random weights and return its folder.
@@ -62,6 +63,7 @@ def write_decoder(
         end: added to the logit of the token that ends a text.
         across_rows: whether each row is shifted by the mean of all rows, so that neighbours change the answer.
         ignore_mask: whether attention sees what `attention_mask` hides.
+        half_states: whether the states are FP16.
         manifest: entries of model.yaml that replace the usual ones.
     """
     width = heads * head_width
@@ -82,7 +84,7 @@ def write_decoder(
         hidden = graph.node("Add", "mixed", hidden, graph.node("ReduceMean", "mean", hidden, axes=[0], keepdims=1))
     bias = _attention_bias(graph, number, ignore_mask)
     for layer in range(layers):
-        hidden = _attention(graph, number, random, hidden, bias, layer, heads, head_width, ignore_mask)
+        hidden = _attention(graph, number, random, hidden, bias, layer, heads, head_width, ignore_mask, half_states)
         inner = graph.node("MatMul", f"inner{layer}", hidden, random(f"up{layer}", width, 2 * width))
         inner = graph.node("Relu", f"relu{layer}", inner)
         inner = graph.node("MatMul", f"outer{layer}", inner, random(f"down{layer}", 2 * width, width))
@@ -101,7 +103,8 @@ def write_decoder(
     names = ("input_ids", "attention_mask", "position_ids")
     description = {"kind": "transformer", "context_tokens": context}
     past = {str(state["input"]): (2, heads, 3, head_width) for state in states}
-    return _publish(root / name / "1", graph, names, states, description, past, weights, manifest)
+    kind = numpy.float16 if half_states else numpy.float32
+    return _publish(root / name / "1", graph, names, states, description, past, weights, manifest, kind)
 
 
 def write_recurrent(
@@ -170,17 +173,30 @@ def _attention(
     heads: int,
     head_width: int,
     ignore_mask: bool,
+    half_states: bool,
 ) -> str:
     width = heads * head_width
+
+    def grown(name: str) -> str:
+        past, present, new = f"past_key_values.{layer}.{name}", f"present.{layer}.{name}", part(name)
+        if not half_states:
+            return graph.node("Concat", present, past, new, axis=2)
+        joined = graph.node(
+            "Concat",
+            f"joined_{name}{layer}",
+            past,
+            graph.node("Cast", f"half_{name}{layer}", new, to=TensorProto.FLOAT16),
+            axis=2,
+        )
+        graph.node("Identity", present, joined)
+        return graph.node("Cast", f"whole_{name}{layer}", joined, to=TensorProto.FLOAT)
 
     def part(name: str) -> str:
         projected = graph.node("MatMul", f"{name}{layer}", hidden, random(f"{name}_weights{layer}", width, width))
         split = graph.node("Reshape", f"{name}_heads{layer}", projected, number([0, 0, heads, head_width]))
         return graph.node("Transpose", f"{name}_first{layer}", split, perm=[0, 2, 1, 3])
 
-    query, stem = part("query"), f"past_key_values.{layer}"
-    key = graph.node("Concat", f"present.{layer}.key", f"{stem}.key", part("key"), axis=2)
-    value = graph.node("Concat", f"present.{layer}.value", f"{stem}.value", part("value"), axis=2)
+    query, key, value = part("query"), grown("key"), grown("value")
     # Each key holds a part of the one before it, so that the past must lie without gaps.
     shown = key if ignore_mask else graph.node("Mul", f"shown{layer}", key, "shown_keys")
     shifted = graph.node("Pad", f"before{layer}", shown, number([0, 0, 1, 0, 0, 0, -1, 0]))
@@ -222,14 +238,20 @@ def _publish(
     past: Mapping[str, Sequence[int]],
     weights: numpy.random.Generator,
     manifest: Mapping[str, Any],
+    kind: type[numpy.floating[Any]] = numpy.float32,
 ) -> Path:
+    element, datatype = {
+        numpy.float16: (TensorProto.FLOAT16, "FP16"),
+        numpy.float32: (TensorProto.FLOAT, "FP32"),
+    }[kind]
+
     def axes(shape: Sequence[int], grown: str) -> list[Any]:
         return ["rows" if axis == 0 else grown if length == -1 else length for axis, length in enumerate(shape)]
 
     inputs = [tensor(name, TensorProto.INT64, ["rows", "all" if name == "attention_mask" else "new"]) for name in names]
-    inputs += [tensor(state["input"], TensorProto.FLOAT, axes(state["shape"], "past")) for state in states]
+    inputs += [tensor(state["input"], element, axes(state["shape"], "past")) for state in states]
     outputs = [tensor("logits", TensorProto.FLOAT, ["rows", "new", VOCABULARY])]
-    outputs += [tensor(state["output"], TensorProto.FLOAT, axes(state["shape"], "all")) for state in states]
+    outputs += [tensor(state["output"], element, axes(state["shape"], "all")) for state in states]
     document = {
         "name": folder.parent.name,
         "version": folder.name,
@@ -240,11 +262,11 @@ def _publish(
         "required": True,
         "inputs": [
             *({"name": name, "datatype": "INT64", "shape": [-1, -1]} for name in names),
-            *({"name": state["input"], "datatype": "FP32", "shape": list(state["shape"])} for state in states),
+            *({"name": state["input"], "datatype": datatype, "shape": list(state["shape"])} for state in states),
         ],
         "outputs": [
             {"name": "logits", "datatype": "FP32", "shape": [-1, -1, VOCABULARY]},
-            *({"name": state["output"], "datatype": "FP32", "shape": list(state["shape"])} for state in states),
+            *({"name": state["output"], "datatype": datatype, "shape": list(state["shape"])} for state in states),
         ],
         "batching": {"max_batch": 1, "cost_unit": "tokens"},
         "golden": {"tolerance": {"CPUExecutionProvider": {"max_difference": 0.001, "decision_flips": 0}}},
@@ -252,8 +274,8 @@ def _publish(
     }
     growing = any(state["growing_axis"] is not None for state in states)
     cases = [
-        _case(names, {state["input"]: (1, *state["shape"][1:]) for state in states}, 4, 0, weights),
-        _case(names, past, 1, 3 if growing else 0, weights),
+        _case(names, {state["input"]: (1, *state["shape"][1:]) for state in states}, 4, 0, weights, kind),
+        _case(names, past, 1, 3 if growing else 0, weights, kind),
     ]
     extra = {
         "tokenizer.json": tokenizer_file(),
@@ -268,12 +290,16 @@ def _publish(
 
 
 def _case(
-    names: Sequence[str], past: Mapping[str, Sequence[int]], new: int, before: int, weights: numpy.random.Generator
+    names: Sequence[str],
+    past: Mapping[str, Sequence[int]],
+    new: int,
+    before: int,
+    weights: numpy.random.Generator,
+    kind: type[numpy.floating[Any]],
 ) -> dict[str, Array]:
     """Return inputs for `new` tokens after `before` others."""
     states = {
-        name: weights.normal(size=[max(length, 0) for length in shape]).astype(numpy.float32)
-        for name, shape in past.items()
+        name: weights.normal(size=[max(length, 0) for length in shape]).astype(kind) for name, shape in past.items()
     }
     rows = next(iter(states.values())).shape[0]
     ids = weights.integers(0, BYTES, (rows, new))

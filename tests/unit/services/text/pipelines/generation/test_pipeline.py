@@ -193,6 +193,15 @@ async def test_a_model_whose_rows_influence_each_other_gives_the_same_texts_all_
         assert await asyncio.gather(*(text_of(service.call(**one)) for one in calls)) == alone
 
 
+async def test_states_of_16_bits_are_carried_on_as_they_are(start: Start, models: Path) -> None:
+    write_decoder(models, "half-model", end=NEVER, half_states=True)
+    async with start() as service:
+        calls: list[dict[str, Any]] = [{"model": "half-model", "max_tokens": 90, "seed": k} for k in range(3)]
+        alone = [await text_of(service.call(**one)) for one in calls]
+        assert len(set(alone)) == 3
+        assert await asyncio.gather(*(text_of(service.call(**one)) for one in calls)) == alone
+
+
 async def test_a_model_that_sees_what_is_masked_is_refused(start: Start, models: Path) -> None:
     write_decoder(models, "seeing-model", ignore_mask=True, required=False)
     async with start() as service:
