@@ -108,7 +108,6 @@ async def test_generated_text_passes_through(tmp_path: Path) -> None:
     async with mesh_that_says(tmp_path, "What a lovely film. I saw it twice.") as mesh:
         found = await pieces(mesh)
     assert "".join(piece.text for piece in found) == " What a lovely film. I saw it twice."
-    assert len(found) > 10
     assert found[0].seed == 5
     assert found[-1].finish_reason == generation_pb2.FINISH_REASON_END_OF_TEXT
     assert found[-1].usage.generated_tokens > 10
