@@ -36,6 +36,11 @@ def test_without_a_part_the_other_decides() -> None:
     assert not fuse(None, None, EVERYTHING).found.any()
 
 
+def test_what_means_nothing_to_the_catalogue_finds_nothing_by_meaning() -> None:
+    assert not fuse(None, floats(0.35, 0.32, 0.1, 0), EVERYTHING).found.any()
+    assert fuse(None, floats(0.45, 0.32, 0.1, 0), EVERYTHING).found.tolist() == [True, True, False, False]
+
+
 def test_what_is_not_allowed_is_not_found() -> None:
     allowed = np.array([False, True, True, True])
     assert not fuse(words(1, 0, 0, 0), floats(1, 0, 0, 0), allowed).found.any()
