@@ -19,6 +19,7 @@ Floats = numpy.typing.NDArray[numpy.float32]
 Outputs = Mapping[str, Floats]
 # Never a reason for an overflow, and a probability that float32 tells from 0 and 1.
 _LARGEST_LOGIT = 30.0
+_UNKNOWN = "[UNK]"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
     def __init__(self, model: LoadedModel) -> None:
         super().__init__(model)
         self._heads = read_heads(model.folder)
+        self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
 
     @property
     def tasks(self) -> frozenset[int]:
@@ -84,7 +86,9 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
         if self._heads.emotion is not None:
             result.emotions.extend(_emotions(self._heads.emotion, values["emotion"]))
         if self._heads.toxicity is not None:
-            toxicity = values["toxicity"][: len(encoding)]
+            # A token that stands for whatever the vocabulary lacks, most emoji among it, tells nothing of harm.
+            unknown = numpy.array(encoding.ids, numpy.int64)[:, None] == self._unknown
+            toxicity = numpy.where(unknown, -_LARGEST_LOGIT, values["toxicity"][: len(encoding)])
             result.toxicity.extend(_toxicity(self._heads.toxicity, toxicity, encoding, self._heads.span_probability))
         return result
 
