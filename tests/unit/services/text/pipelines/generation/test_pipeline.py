@@ -59,7 +59,7 @@ def start(models: Path, tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def run(channel_options: Sequence[tuple[str, object]] = (), **settings: Any) -> AsyncIterator[Service]:
-        write_decoder(models, end=NEVER)
+        write_decoder(models, end=NEVER, context=2 * LONG)
         write_recurrent(models, end=NEVER)
         chosen = TextSettings(
             port=0, model_repository=models, bundle_repository=tmp_path, default_model=RECURRENT, **settings
@@ -88,15 +88,15 @@ async def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> No
 
 
 async def begun(service: Service, **options: Any) -> Any:
-    """Return a call that holds a slot."""
-    call = service.call(max_tokens=LONG, **options)
+    """Return a call that holds a slot: it is not read, and its connection is narrow."""
+    call = service.call(max_tokens=LONG, alternatives=20, **options)
     await call.read()
     return call
 
 
 @each_kind
 async def test_a_reader_who_leaves_frees_the_slot_at_once_and_is_counted(start: Start, model: str) -> None:
-    async with start(generation_slots=1) as service:
+    async with start(NARROW, generation_slots=1) as service:
         leaving = await begun(service, model=model)
         waiting = asyncio.create_task(read(service.call(model=model, max_tokens=5)))
         await asyncio.sleep(0.1)
@@ -122,7 +122,7 @@ async def test_a_deadline_ends_a_text_and_is_counted_as_one(start: Start) -> Non
 
 
 async def test_past_the_queue_bound_calls_are_refused_with_the_time_to_retry(start: Start) -> None:
-    async with start(generation_slots=1, maximum_waiting_generations=1) as service:
+    async with start(NARROW, generation_slots=1, maximum_waiting_generations=1) as service:
         holding = await begun(service)
         waiting = asyncio.create_task(text_of(service.call(max_tokens=5)))
         await asyncio.sleep(0.1)
@@ -155,7 +155,7 @@ async def test_a_slow_reader_pauses_alone_and_loses_nothing(start: Start) -> Non
 
 async def test_a_reader_who_reads_nothing_is_given_up(start: Start) -> None:
     async with start(NARROW, generation_slots=1, stalled_reader_seconds=0.3) as service:
-        stalled = await begun(service, alternatives=20)
+        stalled = await begun(service)
         assert await asyncio.wait_for(text_of(service.call(max_tokens=3)), 20)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await read(stalled)
