@@ -1,4 +1,4 @@
-"""Fits a language model: texts of like length together; Muon for the Transformer's matrices, AdamW for the rest."""
+"""Fits a language model: texts of like length together; Muon for the matrices of layers, AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Stepper:
     def step(self, batch: Sequence[Encoded], share: float) -> float:
         """Learn from a batch with this share of the largest rates; return its loss in nats a token."""
         loss = batch_loss(self._network, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         for group in self._adam.param_groups:
             group["lr"] = self._options.rate * share
@@ -113,8 +113,6 @@ def batch_loss(network: nn.Module, batch: Sequence[Encoded]) -> Tensor:
         targets[row, each.first : len(each.ids)] = torch.from_numpy(each.targets[each.first :])
     counted = targets >= 0
     logits = network(ids)[counted] @ network.get_parameter("table").T
-    if "token_bias" in dict(network.named_parameters()):
-        logits = logits + network.get_parameter("token_bias")
     return functional.cross_entropy(logits, targets[counted])
 
 

@@ -69,8 +69,7 @@ def recurrent_graph(network: Recurrent) -> onnx.ModelProto:
     shape = network.shape
     graph = GraphBuilder()
     table = _stored(graph, "table", network.table)
-    rows = graph.node("Gather", "token_rows", table, "input_ids")
-    rows = graph.node("Mul", "scaled_rows", rows, graph.constant("row_scale", np.float32(network.row_scale)))
+    rows = _normalised(graph, "rows", graph.node("Gather", "token_rows", table, "input_ids"), None)
     steps = graph.node("Transpose", "steps", rows, perm=[1, 0, 2])
     lstm = network.lstm
     weights = [
@@ -87,11 +86,9 @@ def recurrent_graph(network: Recurrent) -> onnx.ModelProto:
     # [T, 1, B, H] -> [B, T, H]
     states = graph.node("Squeeze", "states_of_steps", "states", graph.constant("one_axis", np.array([1])))
     states = graph.node("Transpose", "states_by_text", states, perm=[1, 0, 2])
-    weight = _stored(graph, "projection_weight", _array(network.projection.weight).T)
-    last = graph.node("MatMul", "projected", states, weight)
-    last = graph.node("Add", "last_stream", last, graph.constant("projection_bias", _array(network.projection.bias)))
-    scores = graph.node("MatMul", "scores", last, graph.node("Transpose", "output_table", table, perm=[1, 0]))
-    graph.node("Add", "logits", scores, graph.constant("token_bias", _array(network.token_bias)))
+    said = _product(graph, "projected", states, network.projection)
+    last = _normalised(graph, "last_stream", graph.node("Add", "stream", rows, said), network.norm)
+    graph.node("MatMul", "logits", last, graph.node("Transpose", "output_table", table, perm=[1, 0]))
     state = ["B", shape.hidden]
     inputs = [
         tensor("input_ids", TensorProto.INT64, ["B", "T"]),

@@ -92,25 +92,27 @@ class Decoder(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """One LSTM layer (Hochreiter and Schmidhuber 1997), its state projected to the width of the token table."""
+    """One LSTM layer (Hochreiter and Schmidhuber 1997) between the two uses of the token table, as a layer of the
+    Transformer stands there: what it says adds to the vector of the token.
+    """
 
-    def __init__(self, shape: RecurrentShape, dropout: float = 0.1) -> None:
+    def __init__(self, shape: RecurrentShape) -> None:
         super().__init__()
-        self.shape, self.dropout = shape, dropout
-        self.row_scale = 4.0
-        self.table = nn.Parameter(0.05 * torch.randn(shape.tokens, shape.width))
+        self.shape = shape
+        self.table = nn.Parameter(0.02 * torch.randn(shape.tokens, shape.width))
         self.lstm = nn.LSTM(shape.width, shape.hidden, batch_first=True)
-        self.projection = nn.Linear(shape.hidden, shape.width)
-        self.token_bias = nn.Parameter(torch.zeros(shape.tokens))
+        self.projection = nn.Linear(shape.hidden, shape.width, bias=False)
+        self.norm = nn.Parameter(torch.ones(shape.width))
+        nn.init.zeros_(self.projection.weight)
         # A gate that starts open keeps what it has read (Jozefowicz et al. 2015).
         with torch.no_grad():
             self.lstm.bias_ih_l0[shape.hidden : 2 * shape.hidden] = 1.0
 
     def forward(self, ids: Tensor) -> Tensor:
         """Map ids int64 [B, T] to what stands before the table, [B, T, width]."""
-        states, _ = self.lstm(functional.dropout(self.table[ids] * self.row_scale, self.dropout, self.training))
-        result: Tensor = self.projection(functional.dropout(states, self.dropout, self.training))
-        return result
+        rows = normalised(self.table[ids], torch.ones(self.shape.width))
+        states, _ = self.lstm(rows)
+        return normalised(rows + self.projection(states), self.norm)
 
 
 def normalised(stream: Tensor, gain: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class NgramModel:
         self.tokens, self.order = tokens, order
         # A run never reaches into the text before: shorter runs stand for the beginning of a text.
         counted = [np.unique(_runs(texts, length), return_counts=True) for length in range(1, order + 1)]
-        self._orders = []
+        self._orders: list[_Order] = []
         for length in range(order, 0, -1):
             runs, counts = counted[length - 1]
             if length < order:
@@ -117,7 +117,7 @@ def _text_runs(text: NDArray[np.int64], length: int) -> Codes:
 def _discount(runs: Codes, counts: Floats, length: int) -> _Order:
     """Take from each count what its size deserves; single counts lose least in absolute terms, three and more most."""
     of_size = [float((counts == size).sum()) for size in (1, 2, 3, 4)]
-    steps = _DISCOUNTS_OF_FEW
+    steps: tuple[float, ...] = _DISCOUNTS_OF_FEW
     if min(of_size) > 0:
         base = of_size[0] / (of_size[0] + 2 * of_size[1])
         ratios = [of_size[size] / of_size[size - 1] for size in (1, 2, 3)]

@@ -58,7 +58,8 @@ def test_an_update_is_nearly_orthogonal(shape: tuple[int, int]) -> None:
     ("network", "matrix_rate"),
     [
         (Decoder(DecoderShape(width=16, layers=1, heads=2, hidden=32)), 0.02),
-        (Recurrent(RecurrentShape(width=16, hidden=16), dropout=0.0), 0.0),
+        (Recurrent(RecurrentShape(width=16, hidden=16)), 0.02),
+        (Recurrent(RecurrentShape(width=16, hidden=16)), 0.0),
     ],
 )
 def test_a_network_learns_what_follows(network: nn.Module, matrix_rate: float) -> None:

@@ -29,10 +29,11 @@ def _decoder() -> tuple[ServedModel, NDArray[np.float32]]:
 def _recurrent() -> tuple[ServedModel, NDArray[np.float32]]:
     network = Recurrent(RecurrentShape(tokens=TOKENS, width=16, hidden=24)).eval()
     torch.nn.init.normal_(network.table, std=0.5)
+    torch.nn.init.normal_(network.projection.weight, std=0.5)
     graph = recurrent_graph(network).SerializeToString()
     served = ServedModel(graph, json.dumps({"states": recurrent_states(network.shape)}).encode())
     with torch.no_grad():
-        return served, (network(torch.from_numpy(IDS)) @ network.table.T + network.token_bias).numpy()
+        return served, (network(torch.from_numpy(IDS)) @ network.table.T).numpy()
 
 
 IDS = np.random.default_rng(0).integers(0, TOKENS, (3, 12))

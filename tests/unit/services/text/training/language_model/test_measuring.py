@@ -61,7 +61,8 @@ def test_a_sample_ends_with_the_text_and_keeps_to_its_seed() -> None:
     def three_then_end(context: Sequence[int]) -> NDArray[np.float64]:
         shares = np.zeros(TOKENIZER.get_vocab_size())
         shares[[END_TOKEN] if len(context) >= 4 else [word, other]] = 1
-        return shares / shares.sum()
+        result: NDArray[np.float64] = shares / shares.sum()
+        return result
 
     def written(seed: int) -> str:
         return sample(three_then_end, TOKENIZER, "", seed=seed, temperature=0.8)

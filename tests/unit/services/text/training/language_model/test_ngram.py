@@ -36,7 +36,7 @@ def test_a_token_after_many_different_ones_is_likelier_where_nothing_is_known() 
 def test_bits_of_a_text_are_those_of_its_tokens_one_by_one() -> None:
     model = NgramModel(TEXTS, tokens=8)
     text = np.array([0, 1, 2, 3, 0])
-    expected = [-np.log2(model.distribution(text[:place])[text[place]]) for place in range(1, 5)]
+    expected = [-np.log2(model.distribution(text[:place].tolist())[text[place]]) for place in range(1, 5)]
     np.testing.assert_allclose(model.bits(text), expected)
 
 
