@@ -30,6 +30,7 @@ from services.runtime.repository.manifest import read_manifest
 from services.runtime.sources import REPOSITORY_ROOT
 from services.text.pipelines.generation.description import GENERATION_FILE, LanguageModelDescription
 from tests.load.benchmark.server_process import ServerProcess, environment, python, serves_health
+from tests.support.dummy_model import replace_file
 from tests.support.language_models import write_decoder, write_recurrent
 
 MODELS = REPOSITORY_ROOT / "services" / "text" / "models"
@@ -162,8 +163,16 @@ def main() -> None:
             parser.error(f"{models} holds no language model; try ARGS=--random")
         only = Path(scratch) / "only"
         for folder in folders:
-            shutil.copytree(folder, only / folder.parent.name / folder.name)
+            _copy_endless(folder, only / folder.parent.name / folder.name)
         _measure(only, folders, options.tokens, options.rounds, options.repeats, Path(scratch) / "server.log")
+
+
+def _copy_endless(source: Path, target: Path) -> None:
+    """Copy a version whose texts never end by themselves, so that all are of one length."""
+    shutil.copytree(source, target)
+    document = json.loads((target / GENERATION_FILE).read_text())
+    document["end_tokens"] = []
+    replace_file(target, GENERATION_FILE, json.dumps(document).encode())
 
 
 def _measure(models: Path, folders: Sequence[Path], tokens: int, rounds: int, repeats: int, log: Path) -> None:
