@@ -14,6 +14,8 @@ _PUNCTUATION = frozenset(" .,;:!?'\"()-–—…&’‘“”/")
 _MARKUP = re.compile(
     r"https?:|www\.|\b\w+\.(?:com|net|org|io|tv)\b|[<>{}\[\]\\^~`=*#@_|]|\b(?:facts|text):", re.IGNORECASE
 )
+# "A drama and drama film".
+_AGAIN = re.compile(r"(?<!\w)(\w{3,})(?: and|, and|, | or) \1(?!\w)")
 _SHORTEST_WORDS = 3
 
 
@@ -36,8 +38,10 @@ def check_characters(text: str, reading: Reading, facts: Facts, most_characters:
         yield Finding("length", text[-40:], "does not end with the end of a sentence")
     pairs = zip(reading.tokens, reading.tokens[1:], strict=False)
     repeated = next((one for one, two in pairs if one.lower == two.lower and one.kind != "mark"), None)
-    if repeated:
-        yield Finding("length", repeated.text, "says the same word twice in a row")
+    again = _AGAIN.search(reading.rest.lower())
+    if repeated or again:
+        said = repeated.text if repeated else again[0] if again else ""
+        yield Finding("length", said[:100], "says the same word twice")
 
 
 def _plain(character: str) -> bool:
