@@ -2,9 +2,9 @@
 
 Fetches the published weights, exports, quantises, measures parity against them, writes the version folders, and prints
 the parity table. Exits with status 1 when a model misses its limits; that model is not written. Takes about 6
-minutes on two cores without `minilm-understanding`, which takes 40 more and reads GoEmotions from
-MARQUEE_GOEMOTIONS_DIRECTORY. The same machine writes the same bytes again; another kind of CPU sums calibration
-statistics in another order, which may move a rounded weight by one step.
+minutes on two cores without `minilm-understanding`, which takes 40 more, and the two language models, which take 10
+each; these three read GoEmotions from MARQUEE_GOEMOTIONS_DIRECTORY. The same machine writes the same bytes again;
+another kind of CPU sums in another order, which may move a rounded weight by one step, and the end of a fit by more.
 """
 
 from __future__ import annotations

@@ -127,6 +127,8 @@ def _build(
     states: list[dict[str, Any]],
 ) -> Version:
     material = load_material()
+    # Sums of several threads come in another order, and a long fit is sensitive to the last bit.
+    torch.set_num_threads(1)
     fit(network, material.train, options, lambda line: print(f"{name}: {line}", flush=True))
     return version_of(name, network, to_graph(network), states, material, options)
 
