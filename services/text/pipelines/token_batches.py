@@ -39,6 +39,7 @@ class TokenBatch:
 class ReadTexts:
     """What was read of a request, and where the texts of each batch stand in it."""
 
+    originals: Sequence[str]
     encodings: Sequence[Encoding]
     positions: Sequence[Sequence[int]]
 
@@ -85,7 +86,7 @@ class TokenPipeline(Pipeline[Sequence[str], TokenBatch, OutputT, ReplyT]):
             groups = list(self._group(encodings))
         batches = [_stack(encodings, positions) for positions in groups]
         sizes = [self._size(batch) for batch in batches]
-        read = ReadTexts(encodings, groups)
+        read = ReadTexts(request, encodings, groups)
         return Prepared(batches, read.tokens, read, sizes)
 
     def join(self, batches: Sequence[TokenBatch]) -> TokenBatch:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy
 import numpy.typing
@@ -69,7 +71,7 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
         for positions, output in zip(read.positions, outputs, strict=True):
             for row, position in enumerate(positions):
                 values = {name: value[row] for name, value in output.items()}
-                results[position] = self._result(values, read.encodings[position])
+                results[position] = self._result(values, read.encodings[position], read.originals[position])
         return Understood([results[position] for position in range(read.texts)], read.tokens, sum(read.cut))
 
     def _encode_many(self, texts: Sequence[str]) -> list[Encoding]:
@@ -77,7 +79,7 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
         encodings: list[Encoding] = self._tokenizer.encode_batch(list(texts))
         return encodings
 
-    def _result(self, values: Outputs, encoding: Encoding) -> pb.TextUnderstanding:
+    def _result(self, values: Outputs, encoding: Encoding, text: str) -> pb.TextUnderstanding:
         result = pb.TextUnderstanding(truncated=bool(encoding.overflowing))
         if self._heads.sentiment:
             score, logit = values["sentiment"]
@@ -86,11 +88,18 @@ class UnderstandingPipeline(TokenPipeline[Outputs, Understood]):
         if self._heads.emotion is not None:
             result.emotions.extend(_emotions(self._heads.emotion, values["emotion"]))
         if self._heads.toxicity is not None:
-            # A token that stands for whatever the vocabulary lacks, most emoji among it, tells nothing of harm.
-            unknown = numpy.array(encoding.ids, numpy.int64)[:, None] == self._unknown
-            toxicity = numpy.where(unknown, -_LARGEST_LOGIT, values["toxicity"][: len(encoding)])
+            toxicity = values["toxicity"][: len(encoding)].copy()
+            toxicity[self._pictures(encoding, text)] = -_LARGEST_LOGIT
             result.toxicity.extend(_toxicity(self._heads.toxicity, toxicity, encoding, self._heads.span_probability))
         return result
+
+    def _pictures(self, encoding: Encoding, text: str) -> list[int]:
+        """Return the places of tokens that the vocabulary lacks and that hold no letter: most emoji.
+
+        Fitting met unknown tokens as disguised words, so the model takes an emoji alone for one.
+        """
+        unknown = [place for place, token in enumerate(encoding.ids) if token == self._unknown]
+        return [place for place in unknown if not any(map(_is_letter, text[slice(*encoding.offsets[place])]))]
 
 
 def keep_tasks(result: pb.TextUnderstanding, tasks: frozenset[int]) -> pb.TextUnderstanding:
@@ -146,6 +155,12 @@ def _spans(tokens: Floats, encoding: Encoding, least: float) -> list[pb.TextSpan
         else:
             spans.append(pb.TextSpan(start=start, end=end))
     return spans
+
+
+@lru_cache(maxsize=4096)
+def _is_letter(character: str) -> bool:
+    """Return whether a character is a letter, or one in a circle or square or on a flag."""
+    return character.isalpha() or "LETTER" in unicodedata.name(character, "")
 
 
 def _probability(logits: Floats) -> Floats:

@@ -11,8 +11,9 @@ import grpc
 import pytest
 
 from marquee.entertainment.v1 import moderation_service_pb2 as pb
+from marquee_client import AsyncMarqueeClient, NotFound
 from tests.support.clients import outcome_of
-from tests.support.content_mesh import ContentStubs, content_mesh
+from tests.support.content_mesh import ContentMesh, ContentStubs, content_mesh
 from tests.unit.services.orchestrator.servicers.test_content import GERMAN, ODD_TEXTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -299,6 +300,18 @@ async def test_what_a_chat_asks_for_is_checked_once_and_ends_it(
         return [reply async for reply in stubs.moderation.StreamModerateText(messages())]
 
     assert (await outcome_of(read())).code is code
+
+
+async def test_the_client_says_what_the_server_said_to_a_chat_that_goes_on(served_content: ContentMesh) -> None:
+    async def messages() -> AsyncIterator[tuple[str, str]]:
+        for number in range(1_000):
+            yield str(number), "gg"
+
+    async with AsyncMarqueeClient(served_content.address) as client:
+        with pytest.raises(NotFound, match="never-set"):
+            await anext(aiter(client.moderate_chat(messages(), policy="never-set")))
+        decided = [answer async for answer in client.moderate_chat(messages())]
+    assert [answer.message_id for answer in decided] == [str(number) for number in range(1_000)]
 
 
 @pytest.mark.parametrize(("with_text", "with_classical"), [(False, True), (True, False), (False, False)])

@@ -86,8 +86,8 @@ async def test_toxicity_names_its_words_in_the_order_of_the_text(stub: Any) -> N
     assert not any(each.present or each.spans for each in fine.toxicity)
 
 
-@pytest.mark.parametrize("emoji", ["👍", "❤️", "😂😂😂", "🔥 🔥", "gg 👏", "日本語"])
-async def test_what_the_vocabulary_lacks_does_not_harm(stub: Any, emoji: str) -> None:
+@pytest.mark.parametrize("emoji", ["👍", "❤️", "😂😂😂", "🔥 🔥", "gg 👏"])
+async def test_emoji_do_not_harm(stub: Any, emoji: str) -> None:
     (found,) = await understand(stub, emoji, tasks=[TOXICITY])
     assert not any(each.present for each in found.toxicity)
     rude, plain = await understand(stub, f"you stupid idiot {emoji}", "you stupid idiot", tasks=[TOXICITY])
