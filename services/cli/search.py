@@ -23,7 +23,7 @@ EPILOG = """
 
   marquee search "space adventure with robots"        [dim]# words and meaning together[/]
 
-  marquee search "shawshenk redemtion"                [dim]# typing errors are forgiven, and shown[/]
+  marquee search "shawshenk redemptiom"                [dim]# typing errors are forgiven, and shown[/]
 
   marquee search "romance" --user 196 --personal 0.6  [dim]# what user 196 likes comes first[/]
 

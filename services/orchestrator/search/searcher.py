@@ -76,7 +76,7 @@ class Searcher:
         return pb.SearchResponse(
             items=items,
             did_you_mean=lexical.corrected(options.query) if lexical is not None else "",
-            reason="" if items else _why_nothing(snapshot, allowed, shown),
+            reason="" if items else _why_nothing(snapshot, allowed, shown, late=options.lexical and lexical is None),
             next_page_token=token,
             degraded=steps.degraded,
             steps=steps.reports,
@@ -209,11 +209,13 @@ def _found(
     )
 
 
-def _why_nothing(snapshot: CatalogSnapshot, allowed: Mask, shown: Sequence[bytes]) -> str:
+def _why_nothing(snapshot: CatalogSnapshot, allowed: Mask, shown: Sequence[bytes], *, late: bool) -> str:
     if not len(snapshot):
         return "the catalogue is empty"
     if not allowed.any():
         return "no item passes the filters together"
+    if late:
+        return "the words of the catalogue are still being indexed; search again in a moment"
     if shown:
         return "everything that was found has been shown"
     return "no item has these words, or words near them, or a meaning close to theirs"
