@@ -22,12 +22,13 @@ FREE = torch.export.Dim.DYNAMIC
 _SMALL_BYTES = 1 << 10
 
 
-def load_network(kind: Any, checkpoint: Checkpoint) -> torch.nn.Module:
+def load_network(kind: Any, checkpoint: Checkpoint, unused: tuple[str, ...] = ()) -> torch.nn.Module:
     """Return a network of the transformers library with the checkpoint's weights as float32, ready to be asked.
 
     Args:
         kind: one of the library's Auto classes.
         checkpoint: what was read of the folder.
+        unused: beginnings of the names of tensors that nothing is asked of, so that they may be missing.
 
     Raises:
         ImportRefused: weights are missing or have other shapes.
@@ -48,7 +49,7 @@ def load_network(kind: Any, checkpoint: Checkpoint) -> torch.nn.Module:
         raise ImportRefused(
             f"the weights do not fit {checkpoint.architecture}: {_first_line(error, checkpoint)}"
         ) from error
-    if missing := sorted(said["missing_keys"]):
+    if missing := sorted(name for name in said["missing_keys"] if not name.startswith(unused)):
         raise ImportRefused(
             f"the weights lack {len(missing)} of the network's tensors, the first is {missing[0]}",
             "Fetch the checkpoint again, or choose the task that it was trained for.",

@@ -79,6 +79,17 @@ async def test_vectors_are_the_originals(models: Path, tmp_path: Path, kind: str
     assert (reply.dimensions, reply.report.model) == (32, "mine")
 
 
+async def test_a_language_model_of_masked_words_gives_vectors(models: Path, tmp_path: Path) -> None:
+    write_tiny(tmp_path / "masked", transformers.AutoModelForMaskedLM, ENCODERS["bert"], TEMPLATE)
+    import_tiny(tmp_path / "masked", models, "mine")
+    trunk = transformers.AutoModel.from_pretrained(tmp_path / "masked", add_pooling_layer=False).eval()
+    with torch.no_grad():
+        expected = unit_vector(trunk, TEXTS[1], "bert")
+    async with service(models, tmp_path, "mine") as stub:
+        reply = await stub.EmbedText(pb.EmbedTextRequest(texts=TEXTS[1:2], model="mine"))
+    assert numpy.frombuffer(reply.vectors[0].values, "<f4") == pytest.approx(expected, abs=1e-4)
+
+
 async def test_vectors_of_fewer_bits_are_near(models: Path, tmp_path: Path) -> None:
     network = write_encoder(tmp_path / "bert", "bert")
     import_tiny(tmp_path / "bert", models, "mine", precision="int8", embedded_bytes=0)
