@@ -93,7 +93,7 @@ class ItemExplainer:
     async def explain_shown(
         self, tenant: str, token: str, count: int, steps: StepLog, budget: Budget
     ) -> tuple[str, ItemReasons]:
-        """Return an item of a list that was served, and why it stood there: by the list's bundle and events of its time.
+        """Return an item of a list that was served and why it stood there, by the list's bundle and events of its time.
 
         Raises:
             InvalidRequest: the token is bad.

@@ -84,8 +84,8 @@ class TokenSigner:
         return Attribution(slate_id.hex(), position)
 
     def claimed_attribution(self, token: str) -> Attribution:
-        """Return what an attribution token says of itself, for a caller who finds user and item by it and then checks it
-        with `read_attribution`.
+        """Return what an attribution token says of itself, for a caller who finds user and item by it and checks it
+        then with `read_attribution`.
 
         Raises:
             InvalidRequest: it has not the form of an attribution token.

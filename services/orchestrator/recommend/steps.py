@@ -94,6 +94,7 @@ FALLBACKS: dict[str, str] = {
     "reviews/aspects": "aspects of your own are found by their words alone",
     "search/lexical": "meaning alone decides",
     "search/semantic": "words alone decide",
+    "search/word-vectors": "words alone decide",
     "personal/classical": "taste is judged by the texts of the user's history",
     "similar/classical": "likeness is judged by content alone",
     "similar/text": "likeness is judged without text",

@@ -47,7 +47,9 @@ def check_faithful(
     language = identify(reading.rest.replace("|", " "))
     if not found and language.code not in ("en", UNKNOWN):
         found.append(Finding("language", language.code, "is not English"))
-    return list(dict.fromkeys(found))
+    # A word that one of the other checks has named needs no second finding.
+    named = {word for one in found if one.kind != "vocabulary" for word in one.found.lower().split()}
+    return [one for one in dict.fromkeys(found) if one.kind != "vocabulary" or one.found.lower() not in named]
 
 
 def _omissions(reading: Reading, facts: Facts) -> list[Finding]:
