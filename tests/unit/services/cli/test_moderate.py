@@ -79,7 +79,10 @@ def test_a_file_that_is_no_policy_is_refused(target: str, run: Run, tmp_path: Pa
     assert "is no moderation policy" in " ".join(found.output.replace("│", " ").split())
 
 
-def test_an_unknown_policy_and_nothing_to_do_are_said(target: str, run: Run) -> None:
+def test_an_unknown_policy_and_nothing_to_do_are_said(target: str, run: Run, chat: Path) -> None:
     assert "never-set" in run("moderate", "gg", "--name", "never-set").output
+    replayed = run("moderate", "--file", str(chat), "--name", "never-set")
+    assert replayed.exit_code != 0
+    assert "never-set" in replayed.output
     assert run("moderate").exit_code == 2
     assert run("moderate", "--file", "/no/such/file").exit_code == 2
