@@ -47,6 +47,7 @@ _MODES = {
     "both": pb.SEARCH_MODE_UNSPECIFIED,
     "words": pb.SEARCH_MODE_LEXICAL,
     "meaning": pb.SEARCH_MODE_SEMANTIC,
+    "fast": pb.SEARCH_MODE_FAST,
 }
 
 
@@ -58,7 +59,9 @@ def search(
     personal: Annotated[
         float | None, typer.Option(help="How much taste counts, 0 to 1; 0.2 unless given.", show_default=False)
     ] = None,
-    by: Annotated[str, typer.Option(help="What decides: words, meaning, or both.")] = "both",
+    by: Annotated[
+        str, typer.Option(help="What decides: words, meaning, both, or fast: both, by static word vectors.")
+    ] = "both",
     suggest: Annotated[bool, typer.Option("--suggest", help="Complete to titles instead of searching.")] = False,
     count: Count = 10,
     tag: Tags = None,

@@ -48,6 +48,7 @@ from services.orchestrator.recommend.trends import Trends
 from services.orchestrator.search.indexes import SearchIndexes
 from services.orchestrator.search.pages import SearchPages
 from services.orchestrator.search.searcher import Searcher
+from services.orchestrator.search.word_vectors import WordVectors
 from services.orchestrator.servicers.bundle import BundleServicer
 from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.content import ContentServicer
@@ -141,7 +142,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
 
     indexes = SearchIndexes()
     pages = SearchPages(keys, settings.page_seconds)
-    search = SearchServicer(Searcher(reader, mesh, bundles, indexes, pages, settings))
+    word_vectors = WordVectors(mesh)
+    search = SearchServicer(Searcher(reader, mesh, bundles, indexes, word_vectors, pages, settings))
 
     servicers: list[tuple[Callable[[Any, grpc.aio.Server], None], object]] = [
         (recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server, recommendation),
@@ -177,6 +179,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         await bundles.stop()
         await trends.close()
         await indexes.close()
+        await word_vectors.close()
         await snapshots.close()
         await mesh.close()
         await store.close()

@@ -164,9 +164,9 @@ class Mesh:
         request = classical_pb.ScoreToxicityRequest(texts=texts)
         return await _call("classical", self._classical.ScoreToxicity, request, seconds)
 
-    async def embed_texts(self, texts: Sequence[str], seconds: float) -> text_pb.EmbedTextResponse:
-        """Return one vector a text."""
-        return await _call("text", self._text.EmbedText, text_pb.EmbedTextRequest(texts=texts), seconds)
+    async def embed_texts(self, texts: Sequence[str], seconds: float, model: str = "") -> text_pb.EmbedTextResponse:
+        """Return one vector a text, by the service's default model unless another is named."""
+        return await _call("text", self._text.EmbedText, text_pb.EmbedTextRequest(texts=texts, model=model), seconds)
 
     async def generate_text(
         self, request: generation_pb.GenerateTextRequest, seconds: float

@@ -132,7 +132,7 @@ def synthetic(count: int, calls: int) -> None:
         marks = [time.thread_time()]
         lexical = match(index, asked)
         marks.append(time.thread_time())
-        meaning = cosines(snapshot, vectors[row])
+        meaning = cosines(snapshot.text, vectors[row])
         marks.append(time.thread_time())
         relevance = fuse(lexical, meaning, allowed)
         best_rows(relevance.scores, relevance.found, snapshot, 300)

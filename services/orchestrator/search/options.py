@@ -24,6 +24,7 @@ class SearchOptions:
     personal_weight: float
     lexical: bool
     semantic: bool
+    fast: bool
 
 
 def read_search(request: pb.SearchRequest) -> SearchOptions:
@@ -46,6 +47,7 @@ def read_search(request: pb.SearchRequest) -> SearchOptions:
         personal_weight=weight,
         lexical=request.mode != pb.SEARCH_MODE_SEMANTIC,
         semantic=request.mode != pb.SEARCH_MODE_LEXICAL,
+        fast=request.mode == pb.SEARCH_MODE_FAST,
     )
 
 

@@ -10,24 +10,28 @@ import numpy as np
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK
 from marquee.entertainment.v1 import search_service_pb2 as pb
-from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats, Mask
+from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats, Mask, VectorColumn
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.budget import Budget
 from services.orchestrator.recommend.bundle_keeper import BundleKeeper
 from services.orchestrator.recommend.reading import Reader
 from services.orchestrator.recommend.steps import FALLBACKS, StepLog
-from services.orchestrator.search.fusion import Relevance, best_rows, fuse, personalise
+from services.orchestrator.search.fusion import SENTENCES, WORDS, Relevance, best_rows, fuse, personalise
 from services.orchestrator.search.highlights import Answers, answers_to, highlight
 from services.orchestrator.search.indexes import SearchIndexes
 from services.orchestrator.search.lexical import LexicalMatches, match
 from services.orchestrator.search.options import SearchOptions, filter_of, read_search, read_suggest
 from services.orchestrator.search.pages import MOST_ITEMS, SearchPages, name_of
-from services.orchestrator.search.semantic import cosines, query_vector
+from services.orchestrator.search.semantic import STEP as SEMANTIC_STEP
+from services.orchestrator.search.semantic import cosines, query_vector, readable
 from services.orchestrator.search.taste import MOST_JUDGED, NEUTRAL, Person, taste_of
+from services.orchestrator.search.word_vectors import MODEL as WORD_MODEL
+from services.orchestrator.search.word_vectors import WordVectors
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store.records import RecommendationState
 
 LEXICAL_STEP = "search/lexical"
+WORD_VECTORS_STEP = "search/word-vectors"
 _INDEX_SHARE = 0.5
 _SEMANTIC_SHARE = 0.7
 _PERSONAL_SHARE = 0.8
@@ -44,6 +48,7 @@ class Searcher:
     mesh: Mesh
     bundles: BundleKeeper
     indexes: SearchIndexes
+    word_vectors: WordVectors
     pages: SearchPages
     settings: OrchestratorSettings
 
@@ -65,8 +70,10 @@ class Searcher:
         lexical = await self._by_words(tenant, snapshot, options.query, steps, budget) if options.lexical else None
         by_meaning = None
         if options.semantic and allowed.any():
-            by_meaning = await self._by_meaning(snapshot, options.query, lexical, allowed, steps, budget)
-        relevance = fuse(lexical, by_meaning, allowed)
+            query = as_meant(options.query, lexical, allowed)
+            meaning = self._by_word_meaning if options.fast else self._by_meaning
+            by_meaning = await meaning(tenant, snapshot, query, steps, budget)
+        relevance = fuse(lexical, by_meaning, allowed, floor=WORDS if options.fast else SENTENCES)
         scores, taste = await self._with_taste(tenant, snapshot, relevance, state, options, steps, budget)
         with steps.measure("page"):
             best = best_rows(scores, relevance.found, snapshot, MOST_ITEMS)
@@ -129,23 +136,32 @@ class Searcher:
         return None
 
     async def _by_meaning(
-        self,
-        snapshot: CatalogSnapshot,
-        query: str,
-        lexical: LexicalMatches | None,
-        allowed: Mask,
-        steps: StepLog,
-        budget: Budget,
+        self, tenant: str, snapshot: CatalogSnapshot, query: str, steps: StepLog, budget: Budget
     ) -> Floats | None:
-        """Return cosines with the query, as corrected where some item has every word of the correction."""
-        query = as_meant(query, lexical, allowed)
+        """Return the cosine of each item's text with the query."""
         seconds = budget.step(_SEMANTIC_SHARE, self.settings.candidate_seconds)
-        vector = await query_vector(self.mesh, snapshot, query, steps, seconds)
-        if vector is None:
+        return await _compared(snapshot.text, await query_vector(self.mesh, snapshot.text, query, steps, seconds))
+
+    async def _by_word_meaning(
+        self, tenant: str, snapshot: CatalogSnapshot, query: str, steps: StepLog, budget: Budget
+    ) -> Floats | None:
+        """The same by static word vectors; None, with the reason in the step report, while they are being made."""
+        seconds = budget.step(_SEMANTIC_SHARE, self.settings.candidate_seconds)
+        column = None
+        with steps.measure(WORD_VECTORS_STEP, "text") as report:
+            try:
+                async with asyncio.timeout(seconds):
+                    column = await self.word_vectors.get(tenant, snapshot)
+            except TimeoutError:
+                report.outcome = STEP_OUTCOME_FALLBACK
+                report.detail = f"the items' word vectors are still being made; {FALLBACKS[SEMANTIC_STEP]}"
+        if column is None:
             return None
-        if len(snapshot) <= _SMALL:
-            return cosines(snapshot, vector)
-        return await asyncio.to_thread(cosines, snapshot, vector)
+        vector = await query_vector(self.mesh, column, query, steps, seconds, WORD_MODEL)
+        if vector is None and readable(query):
+            # Another version of the model may have answered: the next fast search makes the vectors again.
+            self.word_vectors.forget(tenant)
+        return await _compared(column, vector)
 
     async def _with_taste(
         self,
@@ -184,6 +200,14 @@ class Searcher:
         names = [*shown, *(name_of(snapshot.item_ids[row]) for row in page)]
         more = len(left) > len(page) and len(names) < MOST_ITEMS
         return page, self.pages.token(tenant, message, names) if more else ""
+
+
+async def _compared(column: VectorColumn, vector: Floats | None) -> Floats | None:
+    if vector is None:
+        return None
+    if len(column.values) <= _SMALL:
+        return cosines(column, vector)
+    return await asyncio.to_thread(cosines, column, vector)
 
 
 def as_meant(query: str, lexical: LexicalMatches | None, allowed: Mask) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 import numpy as np
 
 from marquee.common.v1.report_pb2 import STEP_OUTCOME_FALLBACK
-from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats
+from services.orchestrator.catalog.snapshot import Floats, VectorColumn
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.steps import FALLBACKS, StepLog, describe_model
 
@@ -36,19 +36,28 @@ def readable(query: str) -> str:
 
 
 async def query_vector(
-    mesh: Mesh, snapshot: CatalogSnapshot, query: str, steps: StepLog, seconds: float
+    mesh: Mesh, column: VectorColumn, query: str, steps: StepLog, seconds: float, model: str = ""
 ) -> Floats | None:
-    """Return the query's vector, float32[D]; None, with the reason in the step report, where the words must do."""
+    """Return the query's vector, float32[D]; None, with the reason in the step report, where the words must do.
+
+    Args:
+        mesh: the model services.
+        column: the items' vectors, with which it is to be compared.
+        query: what was typed.
+        steps: where the step is reported.
+        seconds: longest wait.
+        model: what makes the vector; the text service's default when empty.
+    """
     text = readable(query)
     if not text:
         steps.skip(STEP, "text", "the query has no word in a script that the model reads; its words alone decide")
         return None
-    if not snapshot.text.present.any():
+    if not column.present.any():
         steps.skip(STEP, "text", "no item has a text vector yet")
         return None
-    column, vector = snapshot.text, None
+    vector = None
     with steps.measure(STEP, "text") as report:
-        reply = await mesh.embed_texts([text], seconds)
+        reply = await mesh.embed_texts([text], seconds, model)
         describe_model(report, reply.report)
         vector = np.frombuffer(reply.vectors[0].values, "<f4")
         kind = (reply.report.model, reply.report.version, len(vector))
@@ -59,8 +68,8 @@ async def query_vector(
     return vector
 
 
-def cosines(snapshot: CatalogSnapshot, vector: Floats | None) -> Floats:
+def cosines(column: VectorColumn, vector: Floats | None) -> Floats:
     """Return float32[N], the cosine of each item's text with the query; 0 for an item without a vector."""
     if vector is None:
-        return np.zeros(len(snapshot), np.float32)
-    return snapshot.text.values @ vector
+        return np.zeros(len(column.values), np.float32)
+    return column.values @ vector

@@ -1,7 +1,7 @@
 """Static word vectors of the catalogue's texts, which fast search compares.
 
-The store holds one vector a text, that of the sentence encoder. Static vectors cost microseconds, so they are made again
-by each replica: at a tenant's first fast search, and for items whose text has changed since.
+The store holds one vector a text, that of the sentence encoder. Static vectors cost microseconds, so each replica makes
+its own: at a tenant's first fast search, and for items whose text has changed since.
 """
 
 from __future__ import annotations

@@ -30,15 +30,25 @@ from marquee.text.v1 import text_service_pb2 as text_pb
 from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
 from services.cli.movielens import fetch_movielens
 from services.orchestrator.catalog.content_models import text_of
-from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats, build_snapshot
+from services.orchestrator.catalog.snapshot import CatalogSnapshot, Floats, VectorColumn, build_snapshot
 from services.orchestrator.events.weights import event_weight, rating_weight
 from services.orchestrator.recommend.steps import StepLog
-from services.orchestrator.search.fusion import Relevance, best_rows, fuse, personalise
+from services.orchestrator.search.fusion import (
+    LEXICAL_SHARE,
+    SENTENCES,
+    WORDS,
+    Floor,
+    Relevance,
+    best_rows,
+    fuse,
+    personalise,
+)
 from services.orchestrator.search.index import LexicalIndex, build_index
 from services.orchestrator.search.lexical import LexicalMatches, match
 from services.orchestrator.search.searcher import as_meant
 from services.orchestrator.search.semantic import cosines, readable
 from services.orchestrator.search.taste import MOST_JUDGED, Person, taste_of
+from services.orchestrator.search.word_vectors import MODEL as WORD_MODEL
 from services.orchestrator.store.records import BundlePointer, ItemRecord, ItemVector, RecommendationState, UserEvent
 from services.text.training.corpus import EDITORIALS, PRODUCTS, load_corpus
 from tests.support.content_mesh import content_mesh
@@ -82,7 +92,7 @@ _TOGETHER = 128
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _RRF = 60
 
-Method = Callable[[LexicalMatches, Floats | None, int], list[int]]
+Method = Callable[[LexicalMatches, Floats | None, Floats | None, int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class Corpus:
 
     snapshot: CatalogSnapshot
     index: LexicalIndex
+    words: VectorColumn
     queries: Mapping[str, Sequence[Query]]
 
 
@@ -165,7 +176,7 @@ async def _taste(stub: Any, corpus: Corpus, half: str, most: int) -> str:
         genre = generator.choice(snapshot.tags[row])
         if genre not in relevances:
             vectors, _, _ = await _embed(stub, [genre])
-            relevances[genre] = fuse(match(corpus.index, genre), cosines(snapshot, vectors[0]), everything)
+            relevances[genre] = fuse(match(corpus.index, genre), cosines(snapshot.text, vectors[0]), everything)
         found = relevances[genre]
         state = RecommendationState(events[max(0, last - 100) : last], frozenset(), last, 1, BundlePointer())
         rows = best_rows(found.scores, found.found, snapshot, MOST_JUDGED)
@@ -310,17 +321,20 @@ async def _corpus(stub: Any, records: Sequence[ItemRecord], queries: Mapping[str
         for one, vector in zip(records, vectors, strict=True)
     ]  # fmt: skip
     snapshot = build_snapshot(1, whole, [])
-    return Corpus(snapshot, build_index(snapshot), queries)
+    texts = [text_of(one.title, one.description, one.tags) for one in records]
+    static, model, version = await _embed(stub, texts, WORD_MODEL)
+    words = VectorColumn(static, np.ones(len(static), np.bool_), model, version)
+    return Corpus(snapshot, build_index(snapshot), words, queries)
 
 
-async def _embed(stub: Any, texts: Sequence[str]) -> tuple[Floats, str, str]:
-    parts, model, version = [], "", ""
+async def _embed(stub: Any, texts: Sequence[str], model: str = "") -> tuple[Floats, str, str]:
+    parts, name, version = [], "", ""
     for start in range(0, len(texts), _TOGETHER):
-        request = text_pb.EmbedTextRequest(texts=texts[start : start + _TOGETHER])
+        request = text_pb.EmbedTextRequest(texts=texts[start : start + _TOGETHER], model=model)
         reply = await stub.EmbedText(request, timeout=120)
         parts += [np.frombuffer(vector.values, "<f4") for vector in reply.vectors]
-        model, version = reply.report.model, reply.report.version
-    return np.array(parts), model, version
+        name, version = reply.report.model, reply.report.version
+    return np.array(parts), name, version
 
 
 async def _figures(
@@ -331,10 +345,20 @@ async def _figures(
     matches = [match(corpus.index, query.text) for query in queries]
     meant = [readable(as_meant(query.text, one, everything)) for query, one in zip(queries, matches, strict=True)]
     vectors, _, _ = await _embed(stub, [text or "." for text in meant])
-    meanings = [cosines(snapshot, vector) if text else None for text, vector in zip(meant, vectors, strict=True)]
+    static, _, _ = await _embed(stub, [text or "." for text in meant], WORD_MODEL)
+    meanings = [
+        (cosines(snapshot.text, vector), cosines(corpus.words, word)) if text else (None, None)
+        for text, vector, word in zip(meant, vectors, static, strict=True)
+    ]
 
-    def ranked(lexical: LexicalMatches | None, meaning: Floats | None, share: float | None, most: int) -> list[int]:
-        relevance = fuse(lexical, meaning, everything, *([] if share is None else [share]))
+    def ranked(
+        lexical: LexicalMatches | None,
+        meaning: Floats | None,
+        most: int,
+        share: float = LEXICAL_SHARE,
+        floor: Floor = SENTENCES,
+    ) -> list[int]:
+        relevance = fuse(lexical, meaning, everything, share, floor)
         return best_rows(relevance.scores, relevance.found, snapshot, most)
 
     def reciprocal(lexical: LexicalMatches, meaning: Floats | None, most: int) -> list[int]:
@@ -348,22 +372,23 @@ async def _figures(
         return best_rows(scores * 100, found, snapshot, most)
 
     methods: dict[str, Method] = {
-        "words": lambda lexical, _, most: ranked(lexical, None, None, most),
-        "meaning": lambda _, meaning, most: [] if meaning is None else ranked(None, meaning, None, most),
-        "RRF": reciprocal,
-        "served": lambda lexical, meaning, most: ranked(lexical, meaning, None, most),
+        "words": lambda lexical, meaning, static, most: ranked(lexical, None, most),
+        "meaning": lambda lexical, meaning, static, most: [] if meaning is None else ranked(None, meaning, most),
+        "RRF": lambda lexical, meaning, static, most: reciprocal(lexical, meaning, most),
+        "fast": lambda lexical, meaning, static, most: ranked(lexical, static, most, floor=WORDS),
+        "served": lambda lexical, meaning, static, most: ranked(lexical, meaning, most),
     }
 
     def weighed(share: float) -> Method:
-        return lambda lexical, meaning, most: ranked(lexical, meaning, share, most)
+        return lambda lexical, meaning, static, most: ranked(lexical, meaning, most, share)
 
     methods |= {f"{share:g}": weighed(share) for share in shares}
     figures = {}
     for name, method in methods.items():
         values = []
-        for query, lexical, meaning in zip(queries, matches, meanings, strict=True):
+        for query, lexical, (meaning, static_meaning) in zip(queries, matches, meanings, strict=True):
             most = len(query.wanted) + 1 if "R-precision" in kind else 100
-            answer = [row for row in method(lexical, meaning, most) if row != query.own]
+            answer = [row for row in method(lexical, meaning, static_meaning, most) if row != query.own]
             values.append(_value(kind, answer, query))
         figures[name] = float(np.mean(values))
     return figures

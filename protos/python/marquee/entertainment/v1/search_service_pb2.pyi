@@ -32,6 +32,10 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     """By words alone: no model runs."""
     SEARCH_MODE_SEMANTIC: _SearchMode.ValueType  # 2
     """By meaning alone."""
+    SEARCH_MODE_FAST: _SearchMode.ValueType  # 3
+    """By words, and by meaning as far as static word vectors know it: microseconds of a model instead of milliseconds. A tenant's first such
+    search makes the vectors of its items; until they are there words alone decide, and the step says so.
+    """
 
 class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
     """How to search."""
@@ -42,6 +46,10 @@ SEARCH_MODE_LEXICAL: SearchMode.ValueType  # 1
 """By words alone: no model runs."""
 SEARCH_MODE_SEMANTIC: SearchMode.ValueType  # 2
 """By meaning alone."""
+SEARCH_MODE_FAST: SearchMode.ValueType  # 3
+"""By words, and by meaning as far as static word vectors know it: microseconds of a model instead of milliseconds. A tenant's first such
+search makes the vectors of its items; until they are there words alone decide, and the step says so.
+"""
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
 class _WordMatchKind:

@@ -19,6 +19,7 @@ from services.orchestrator.search.index import LexicalIndex
 from services.orchestrator.search.indexes import SearchIndexes
 from services.orchestrator.search.pages import SearchPages
 from services.orchestrator.search.searcher import Searcher
+from services.orchestrator.search.word_vectors import WordVectors
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.store import Store
 from tests.support.content_mesh import NOWHERE
@@ -47,7 +48,8 @@ def searcher_of(store: Store, mesh: Mesh, indexes: SearchIndexes | None = None, 
     snapshots = CatalogSnapshots(store)
     bundles = BundleKeeper(store, mesh, check_seconds=3600, load_seconds=1)
     pages = SearchPages(["k" * 32], 3600)
-    return Searcher(Reader(store, snapshots, options), mesh, bundles, indexes or SearchIndexes(), pages, options)
+    reader, indexes = Reader(store, snapshots, options), indexes or SearchIndexes()
+    return Searcher(reader, mesh, bundles, indexes, WordVectors(mesh), pages, options)
 
 
 async def fill(store: Store) -> None:
