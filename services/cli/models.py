@@ -116,6 +116,8 @@ def add(
         output.print(f"[green]✓[/] {escape(added.name)}/{escape(added.version)} serves on {_runs_on(status)}")
     else:
         output.print(f"No {link.service} service runs. Start one: [bold]{_start(repository, own)}[/]")
+        if repository is not None and repository.resolve() != own.resolve():
+            output.print("[dim]That folder needs Marquee's own models too; links to their folders will do.[/]")
     sample = {"generation": "Once upon a time"}.get(added.task, "a gorgeous, witty film")
     output.print(f"Next: [bold]marquee models try {escape(added.name)} {shlex.quote(sample)}[/]")
 

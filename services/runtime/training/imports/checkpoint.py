@@ -23,6 +23,7 @@ from services.runtime.training.imports.refusal import ImportRefused
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+NOT_STATED = "not stated"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.gguf")
 _DTYPES = ("F64", "F32", "F16", "BF16")
 _LARGEST_HEADER_BYTES = 100_000_000
@@ -41,7 +42,7 @@ class Checkpoint:
         architecture: class of the network as `config.json` names it, for example "LlamaForCausalLM".
         weight_files: names of the safetensors files.
         parameters: numbers that they hold.
-        license: as the checkpoint states it; "not stated" when it does not.
+        license: as the checkpoint states it; `NOT_STATED` when it does not.
     """
 
     folder: Path
@@ -149,8 +150,8 @@ def read_license(folder: Path) -> str:
         path = folder / name
         if path.is_file():
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n", 40)
-            return next((line.strip("# \t\r")[:100] for line in lines if line.strip("# \t\r")), "not stated")
-    return "not stated"
+            return next((line.strip("# \t\r")[:100] for line in lines if line.strip("# \t\r")), NOT_STATED)
+    return NOT_STATED
 
 
 def _weight_files(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from services.runtime.training.imports.checkpoint import Checkpoint
+from services.runtime.training.imports.checkpoint import NOT_STATED, Checkpoint
 from services.runtime.training.imports.importer import Precision, Wish
 from services.text.training.imports.figures import Figure
 from services.text.training.imports.real_texts import real_texts
@@ -44,7 +44,9 @@ def render_card(
     table = {
         "Source": checkpoint.source,
         "Architecture": f"{checkpoint.architecture}, {checkpoint.parameters / 1e6:,.1f} M parameters",
-        "Licence": f"{checkpoint.license}, as the checkpoint states it; it is for you to keep to it",
+        "Licence": "not stated by the checkpoint; find out before you use it"
+        if checkpoint.license == NOT_STATED
+        else f"{checkpoint.license}, as the checkpoint states it; it is for you to keep to it",
         "Weights": _STORED[wish.precision],
         "Size": f"{(len(graph) + large) / 1e6:,.1f} MB",
         **facts,
