@@ -15,7 +15,7 @@ from services.cli.connection import connected
 from services.cli.console import output
 from services.cli.recommend import AsJson
 from services.cli.settings import TargetOption
-from services.cli.tables import plain_table, titled
+from services.cli.tables import plain_table, printable, titled
 
 EPILOG = """
 [bold]Examples[/]
@@ -100,7 +100,7 @@ def _print(one: str, analysis: pb.TextAnalysis) -> None:
         name = pb.TextFeature.Name(failure.feature).removeprefix("TEXT_FEATURE_").lower()
         table.add_row(f"[yellow]{name}[/]", escape(f"{failure.reason}: {failure.message}"))
     notes = ["the end of the text was not read"] if analysis.truncated else []
-    output.print(titled(one if len(one) <= 90 else f"{one[:89]}…", table, *notes))
+    output.print(titled(printable(one if len(one) <= 90 else f"{one[:89]}…"), table, *notes))
 
 
 def _bar(score: float) -> str:

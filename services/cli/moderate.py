@@ -21,7 +21,7 @@ from services.cli.connection import connected
 from services.cli.console import output, stage
 from services.cli.recommend import AsJson
 from services.cli.settings import TargetOption
-from services.cli.tables import plain_table, titled
+from services.cli.tables import plain_table, printable, titled
 
 EPILOG = """
 [bold]Examples[/]
@@ -114,7 +114,7 @@ def _decide(
 def _print_decision(text: str, decision: pb.ModerationDecision, other: pb.ModerationDecision | None) -> None:
     label, colour = ACTIONS[decision.action]
     then = f" → {ACTIONS[other.action][0]}" if other is not None else ""
-    output.print(f"[bold {colour}]{label:6}[/]{then} {escape(text)}")
+    output.print(f"[bold {colour}]{label:6}[/]{then} {escape(printable(text))}")
     for reason in decision.reasons:
         spans = ", ".join(repr(span.text) for span in reason.spans)
         output.print(f"       [dim]{escape(reason.message)}{': ' if spans else ''}{escape(spans)}[/]")

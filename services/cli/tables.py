@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
@@ -23,6 +24,16 @@ _OUTCOMES: dict[int, str] = {
     report_pb2.STEP_OUTCOME_FALLBACK: "[yellow]fallback[/]",
     report_pb2.STEP_OUTCOME_FAILED: "[red]failed[/]",
 }
+
+
+def printable(text: str) -> str:
+    """Return a text that somebody else wrote without the characters that move, colour or turn what a terminal shows."""
+    return "".join(character if _harmless(character) else "\ufffd" for character in text)
+
+
+def _harmless(character: str) -> bool:
+    # The joiner holds emoji together.
+    return character in "\t\u200d" or unicodedata.category(character) not in {"Cc", "Cf"}
 
 
 def plain_table() -> Table:

@@ -13,7 +13,7 @@ from marquee.entertainment.v1.recommendation_service_pb2 import (
     RecommendedItem,
 )
 from services.cli import tables
-from services.cli.tables import items_table, steps_table, why
+from services.cli.tables import items_table, printable, steps_table, why
 
 REASONS = [
     Reason(kind=REASON_KIND_HISTORY_ITEM, title="Jaws", share=0.5, text="Because of Jaws"),
@@ -59,3 +59,16 @@ def test_steps_say_everything_at_any_width(console: Console) -> None:
         assert part in shown
     assert "whole call" in shown
     assert "as the caller saw it" in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("plain, [b]with[/] signs", "plain, [b]with[/] signs"),
+        ("\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
+        ("\u202eolleh", "\ufffdolleh"),
+        ("👩\u200d👧 über", "👩\u200d👧 über"),
+    ],
+)
+def test_what_somebody_else_wrote_does_not_steer_the_terminal(written: str, shown: str) -> None:
+    assert printable(written) == shown
