@@ -87,7 +87,7 @@ async def tenants(tmp_path: Path) -> AsyncIterator[tuple[Caller, Caller]]:
         write_bundle(services.bundles, version, tenant)
         write_bundle(services.bundles, f"{version}-old", tenant)
     await services.start()
-    patient = ("history_seconds", "slate_seconds", "candidate_seconds", "ranking_seconds", "recommend_deadline_seconds")
+    patient = ("history_seconds", "slate_seconds", "candidate_seconds", "ranking_seconds")
     options: dict[str, Any] = dict.fromkeys(patient, 20.0)
     options |= {f"{family}_address": port.address for family, port in services._ports.items()}
     settings = OrchestratorSettings(
