@@ -22,7 +22,7 @@ from services.cli.connection import connected
 from services.cli.console import output
 from services.cli.recommend import AsJson
 from services.cli.settings import TargetOption
-from services.cli.tables import plain_table, titled
+from services.cli.tables import plain_table, printable, titled
 
 EPILOG = """
 [bold]Examples[/]
@@ -188,7 +188,7 @@ def summary(
     _print_aspects(reply)
     for quote in reply.quotes:
         colour = "green" if quote.sentiment > 0 else "red"
-        output.print(f"[{colour}]▌[/] “{escape(quote.text)}” [dim]review {quote.review_index + 1}[/]")
+        output.print(f"[{colour}]▌[/] “{escape(printable(quote.text))}” [dim]review {quote.review_index + 1}[/]")
     for skipped in reply.skipped:
         output.print(f"[yellow]review {skipped.review_index + 1} was not read:[/] {escape(skipped.message)}")
     _print_lost(reply.degraded, reply.steps)
@@ -224,7 +224,7 @@ def text(
             if as_json:
                 typer.echo(json_format.MessageToJson(piece, preserving_proto_field_name=True, indent=None))
             else:
-                typer.echo(piece.text, nl=False)
+                typer.echo("\n".join(map(printable, piece.text.split("\n"))), nl=False)
                 sys.stdout.flush()
     if as_json:
         return
@@ -281,9 +281,9 @@ def _print_text(written: pb.WrittenText, before: str, *, facts: bool) -> None:
     if not facts:
         return
     for fact in written.facts:
-        output.print(f"    [dim]{escape(fact.field)} = {escape(fact.value)}  ({escape(fact.source)})[/]")
+        output.print(f"    [dim]{escape(fact.field)} = {escape(printable(fact.value))}  ({escape(fact.source)})[/]")
     for refusal in written.refusals[:_SHOWN_REFUSALS]:
-        output.print(f"    [yellow]refused:[/] [dim]{escape(refusal.found)!s} {escape(refusal.message)}[/]")
+        output.print(f"    [yellow]refused:[/] [dim]{escape(printable(refusal.found))} {escape(refusal.message)}[/]")
 
 
 def _print_aspects(reply: pb.SummarizeReviewsResponse) -> None:
