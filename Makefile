@@ -152,6 +152,10 @@ models: .venv-training/.stamp ## Rebuild the committed models from their sources
 train: .venv-training/.stamp ## Fit for a running mesh where torch is installed, for example ARGS="--with transformer"
 	@.venv-training/bin/marquee train $(ARGS)
 
+.PHONY: models-add
+models-add: .venv-training/.stamp ## Import a published checkpoint where torch is installed, for example ARGS="hf:./my-model --yes"
+	@.venv-training/bin/marquee models add $(ARGS)
+
 .PHONY: locks
 locks: .venv/.test-stamp ## Resolve deploy/locks again after a change of pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(BIN)/python deploy/locks/compile.py $(ARGS)
