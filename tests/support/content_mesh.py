@@ -62,6 +62,11 @@ class ContentStubs:
         sending: grpc.aio.UnaryUnaryCall[bytes, bytes] = call(sent, metadata=self.metadata)
         return sending
 
+    async def raw_stream(self, method: str, sent: bytes) -> list[bytes]:
+        """Send one message as it is to a streaming method, and return what comes back."""
+        call: Any = self._channel.stream_stream(f"/marquee.entertainment.v1.{method}")
+        return [reply async for reply in call(iter([sent]), metadata=self.metadata)]
+
     async def analyze(self, *texts: str, **options: Any) -> content_pb.AnalyzeTextResponse:
         """Analyse texts."""
         request = content_pb.AnalyzeTextRequest(texts=texts, **options)

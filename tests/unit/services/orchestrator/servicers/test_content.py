@@ -199,6 +199,13 @@ async def test_what_a_stream_asks_for_is_checked_once_and_ends_it(
     assert field in outcome.violations
 
 
+async def test_lone_surrogates_in_a_stream_are_refused_with_the_field(stubs: ContentStubs) -> None:
+    sent = pb.StreamAnalyzeTextRequest(text="@@@").SerializeToString().replace(b"@@@", b"\xed\xa0\x80")
+    outcome = await outcome_of(stubs.raw_stream("ContentService/StreamAnalyzeText", sent))
+    assert outcome.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "text" in outcome.violations
+
+
 async def test_with_a_service_down_its_features_are_named_and_the_others_answer(tmp_path: Path) -> None:
     async with content_mesh(tmp_path, with_text=False) as mesh:
         reply = await ContentStubs(mesh.orchestrator).analyze("you are a stupid idiot", GERMAN)

@@ -263,6 +263,13 @@ async def test_live_chat_is_decided_in_order_and_bad_messages_end_nothing(stubs:
     assert not replies[6].HasField("decision")
 
 
+async def test_lone_surrogates_in_a_chat_are_refused_with_the_field(stubs: ContentStubs) -> None:
+    sent = pb.StreamModerateTextRequest(text="@@@").SerializeToString().replace(b"@@@", b"\xed\xa0\x80")
+    outcome = await outcome_of(stubs.raw_stream("ModerationService/StreamModerateText", sent))
+    assert outcome.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "text" in outcome.violations
+
+
 async def test_a_policy_that_is_set_while_a_chat_goes_on_decides_its_next_message(stubs: ContentStubs) -> None:
     to_send: asyncio.Queue[str] = asyncio.Queue()
 
