@@ -76,25 +76,25 @@ def _prose() -> Iterator[Text]:
 def _unchecked() -> Iterator[Text]:
     for rated in rated_texts():
         if rated.source in (FILMS, TWEETS):
-            yield Text(_clean(rated.text), rated.source, rated.split)
+            yield Text(clean(rated.text), rated.source, rated.split)
     documents: dict[int, list[str]] = defaultdict(list)
     for snippet in load_corpus()[PRODUCTS]:
-        documents[snippet.document].append(_clean(snippet.text))
+        documents[snippet.document].append(clean(snippet.text))
     for number, sentences in documents.items():
         split = _tenth(f"{PRODUCTS} {number}")
         for piece in cut(sentences):
             yield Text(piece, PRODUCTS, split)
     for comment_split in SPLITS:
         for comment in emotion_texts(comment_split)[: _MOST_READ[COMMENTS]]:
-            yield Text(_clean(comment.text), COMMENTS, comment_split)
+            yield Text(clean(comment.text), COMMENTS, comment_split)
     left = _MOST_READ[CLOTHES]
     for review in load_reviews():
         place = zlib.crc32(f"garment {review.garment}".encode()) % 20
         garment_split: Split = "test" if place == 0 else "choose" if place == 1 else "train"
         left -= garment_split == "train"
         if garment_split != "train" or left >= 0:
-            headline = f"{_clean(review.headline)}\n" if review.headline else ""
-            yield Text(headline + _clean(review.text), CLOTHES, garment_split)
+            headline = f"{clean(review.headline)}\n" if review.headline else ""
+            yield Text(headline + clean(review.text), CLOTHES, garment_split)
 
 
 def cut(sentences: Iterable[str]) -> list[str]:
@@ -141,5 +141,6 @@ def _tenth(name: str) -> Split:
     return "test" if place == 0 else "choose" if place == 1 else "train"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Return the text as the models read it: escapes of quotes and runs of white space undone."""
     return _SPACES.sub(" ", text.replace("\\'", "'")).strip()
