@@ -223,6 +223,6 @@ def cases() -> Cases:
         ],
         independence=[*independence, *candidates.independence()],
         scorers=["words"],
-        models={**MODELS, **UNDERSTANDING_MODELS, **generation.committed()},
+        models={**MODELS, **UNDERSTANDING_MODELS, **generation.MODELS},
         company=generation.company(),
     )
