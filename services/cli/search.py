@@ -16,7 +16,7 @@ from services.cli.connection import connected
 from services.cli.console import output
 from services.cli.recommend import AsJson, Count, ExcludedTags, Filter, MaximumAge, Steps, Tags
 from services.cli.settings import TargetOption
-from services.cli.tables import plain_table, steps_table, titled
+from services.cli.tables import plain_table, printable, steps_table, titled
 
 EPILOG = """
 [bold]Examples[/]
@@ -103,11 +103,15 @@ def search(
 
 def _print(query: str, found: pb.SearchResponse, *, personal: bool) -> None:
     if found.did_you_mean:
-        output.print(Text.assemble(("Did you mean ", "yellow"), (found.did_you_mean, "bold"), ("?", "yellow")))
+        output.print(
+            Text.assemble(("Did you mean ", "yellow"), (printable(found.did_you_mean), "bold"), ("?", "yellow"))
+        )
     if found.degraded:
         output.print("[yellow]degraded:[/] a part did not answer and its fallback stood in; the steps say which")
     if not found.items:
-        output.print(Text.assemble((f"“{query}”", "bold"), f": {found.reason or 'no title begins like this'}."))
+        output.print(
+            Text.assemble((f"“{printable(query)}”", "bold"), f": {found.reason or 'no title begins like this'}.")
+        )
         return
     table = plain_table()
     table.add_column("#", justify="right", style="dim")
@@ -123,11 +127,11 @@ def _print(query: str, found: pb.SearchResponse, *, personal: bool) -> None:
             if match.field == "year":
                 year.stylize(_STYLES[match.kind])
         table.add_row(str(rank), _title(item), year, _tags(item), *(f"{score:.2f}" for score in scores))
-    output.print(titled(f"“{query}”", table))
+    output.print(titled(f"“{printable(query)}”", table))
 
 
 def _title(item: pb.FoundItem) -> Text:
-    title = Text(item.title)
+    title = Text(printable(item.title))
     for match in item.matches:
         if match.field == "title":
             title.stylize(_STYLES[match.kind], match.start, match.end)
@@ -143,4 +147,4 @@ def _tags(item: pb.FoundItem) -> Text:
 
 
 def _joined(parts: Sequence[tuple[str, str]], between: str) -> Text:
-    return Text(between).join(Text(text, style=style) for text, style in parts)
+    return Text(between).join(Text(printable(text), style=style) for text, style in parts)

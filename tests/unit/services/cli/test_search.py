@@ -17,6 +17,7 @@ def filled(target: str) -> str:
         "a": ("Casablanca [restored]", ["Drama", "Romance"], 1942),
         "b": ("Star Wars", ["Sci-Fi"], 1977),
         "c": ("Star Trek", ["Sci-Fi"], 1979),
+        "d": ("\x1b[2J\u202eEvil Escape", ["Horror"], 2000),
     }
     with MarqueeClient(target) as client:
         client.upsert_items(
@@ -42,6 +43,13 @@ def test_filters_modes_and_pages_reach_the_orchestrator(run: Run, filled: str) -
     second = json.loads(run("search", "star", "--count", "1", "--page", first["next_page_token"], "--json").output)
     assert {first["items"][0]["item_id"], second["items"][0]["item_id"]} == {"b", "c"}
     assert "taste" in run("search", "star", "--user", "u").output
+
+
+def test_titles_do_not_steer_the_terminal(run: Run, filled: str) -> None:
+    output = run("search", "evil escape", "--no-steps").output
+    assert "Evil Escape" in output
+    assert "\x1b[2J" not in output
+    assert "\u202e" not in output
 
 
 def test_nothing_found_is_said_with_its_reason(run: Run, filled: str) -> None:
