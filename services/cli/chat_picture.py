@@ -93,7 +93,7 @@ def _draw_delays(axes: Axes, replay: Replay) -> None:
         ylabel="messages",
         xlim=0,
     )
-    axes.legend(frameon=False)
+    axes.legend(edgecolor="none", framealpha=1)
     axes.spines[["top", "right"]].set_visible(False)
 
 
