@@ -21,7 +21,7 @@ from services.cli.movielens import fetch_movielens
 from services.orchestrator.content.writing.facts import Facts, ReasonFact
 from services.orchestrator.content.writing.faithful import check_faithful
 from services.orchestrator.content.writing.faithfulness.names import folded_title
-from services.orchestrator.content.writing.prompt import STOPS, facts_prompt
+from services.orchestrator.content.writing.prompt import STOPS, facts_prompt, filled
 from services.orchestrator.content.writing.titles import read_title
 from services.orchestrator.mesh import Mesh, MeshError
 from services.runtime.request_context import RequestContext, enter_request
@@ -113,14 +113,15 @@ async def _try(mesh: Mesh, model: str, facts: Facts, titles: frozenset[str], num
                 if piece.HasField("report"):
                     found.model = f"{piece.report.model} {piece.report.version}"
         found.seconds.append(time.monotonic() - begun)
-        findings = check_faithful(text.strip(), facts, most_characters=400, known_titles=titles)
+        text = filled(text.strip(), facts)
+        findings = check_faithful(text, facts, most_characters=400, known_titles=titles)
         if not findings:
             found.first += attempt == 0
             found.passed += 1
-            found.used.append(text.strip())
+            found.used.append(text)
             return
         found.kinds.update({finding.kind for finding in findings})
-        found.refused.append(f"{text.strip()!r}: {findings[0].kind} {findings[0].found!r}")
+        found.refused.append(f"{text!r}: {findings[0].kind} {findings[0].found!r}")
 
 
 def _facts(count: int | None) -> list[Facts]:

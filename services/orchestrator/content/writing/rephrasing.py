@@ -22,7 +22,7 @@ from services.orchestrator.content.writing.faithful import check_faithful
 from services.orchestrator.content.writing.faithfulness.findings import Finding
 from services.orchestrator.content.writing.faithfulness.names import folded_title
 from services.orchestrator.content.writing.options import Wording
-from services.orchestrator.content.writing.prompt import STOPS, facts_prompt
+from services.orchestrator.content.writing.prompt import STOPS, facts_prompt, filled
 from services.orchestrator.content.writing.titles import read_title
 from services.orchestrator.mesh import Mesh
 from services.orchestrator.recommend.budget import Budget
@@ -112,7 +112,7 @@ class Rephraser:
                 if piece.HasField("report"):
                     answered = piece.report
         describe_model(report, answered)
-        return text.strip()
+        return filled(text.strip(), facts)
 
 
 def model_gone(steps: StepLog) -> bool:

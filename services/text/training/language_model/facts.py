@@ -1,12 +1,15 @@
-"""The format in which a language model is told facts, and made pairs of facts and a sentence that says them.
+"""The format in which a language model is told which facts there are, and pairs of that and a sentence.
 
-A prompt is one line of facts and the beginning of the answer; the model goes on with one or two sentences and ends::
+A model never sees the facts themselves: a name that it does not know it would spell wrong, of one that it knows it
+would say more than it is told, and one that somebody else wrote could give it orders. It is told names of places, and
+whoever asked puts the values there. A prompt is one line and the beginning of the answer; the model goes on with one or
+two sentences and ends::
 
-    facts: title = Heat | year = 1995 | genres = Action, Crime | reason = you liked Casino
-    text: Because you liked Casino, try Heat, a 1995 action and crime film.
+    facts: title = TITLE | kind = KIND | year = YEAR | genres = GENRES | reason = you liked OTHER
+    text: Because you liked OTHER, try TITLE, a YEAR GENRES KIND.
 
-Names of facts and what their values look like are in `FIELDS`; they come in that order; any but the title may be
-absent.
+Names of facts and what stands for their values are in `FIELDS`; they come in that order; any but title and kind may be
+absent. An article before a place is "a"; whoever fills it in makes it fit.
 """
 
 from __future__ import annotations
@@ -14,17 +17,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FIELDS: Mapping[str, str] = {
-    "kind": "film, series, game or another noun; film when absent",
-    "title": "the name, as it is to be written",
-    "year": "four digits",
-    "genres": "names with a comma and a space between, at most three",
-    "rating": "a number with one digit after the point, then ' of 5'",
-    "reviews": "a whole number without signs between its digits",
-    "liked": "what reviewers praise, lower case, a comma and a space between",
-    "disliked": "what reviewers find fault with, in the same form",
-    "reason": "why it is shown: 'you liked X', 'you watched X', 'it resembles X', 'popular with everyone', "
+    "title": "TITLE: the name",
+    "kind": "KIND: film, series, game or another noun in the singular",
+    "year": "YEAR: four digits",
+    "genres": "GENRES: lower case, several joined by commas and 'and'",
+    "rating": "RATING: '4.2 of 5' or the like",
+    "reviews": "COUNT: a whole number of reviews",
+    "liked": "LIKED: what reviewers praise, lower case, joined by commas and 'and'",
+    "disliked": "DISLIKED: what reviewers find fault with, in the same form",
+    "reason": "why it is shown: 'you liked OTHER', 'you watched OTHER', 'it resembles OTHER', 'popular with everyone', "
     "'new in the catalogue', 'of a kind that you like' or 'close to what you had before'",
 }
+PLACES: Mapping[str, str] = {name: value.partition(":")[0] for name, value in FIELDS.items() if name != "reason"}
+"""What stands for the value of each fact but the reason."""
+OTHER = "OTHER"
+"""What stands for another title in a reason."""
 
 _HEAD, _ANSWER = "facts:", "text:"
 
@@ -33,11 +40,11 @@ def facts_prompt(facts: Mapping[str, str]) -> str:
     """Return the prompt for these facts; what the model generates after it is the sentence, with a space before it.
 
     Raises:
-        ValueError: a field is none of `FIELDS`, the title is missing, or a value has a line break or a bar.
+        ValueError: a field is none of `FIELDS`, title or kind is missing, or a value has a line break or a bar.
     """
     unknown = set(facts) - set(FIELDS)
-    if unknown or "title" not in facts:
-        raise ValueError(f"facts are a title and any of {', '.join(FIELDS)}; unknown: {sorted(unknown)}")
+    if unknown or not {"title", "kind"} <= set(facts):
+        raise ValueError(f"facts are title, kind and any of {', '.join(FIELDS)}; unknown: {sorted(unknown)}")
     if any("|" in value or "\n" in value for value in facts.values()):
         raise ValueError("the value of a fact has neither a line break nor a bar")
     line = " | ".join(f"{name} = {facts[name]}" for name in FIELDS if name in facts)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 # With the name of another title, {other}.
 LIKED = (
@@ -128,39 +128,26 @@ def say(facts: Mapping[str, str], generator: random.Random) -> str:
     start = next((start for start in BY_REASON if reason.startswith(start)), None)
     opening = generator.choice(BY_REASON[start] if start else PLAIN)
     other = reason.removeprefix(start or "").strip()
-    sentences = [opening.format(title=facts["title"], what=noun_phrase(facts, generator), other=other)]
-    if "rating" in facts or "reviews" in facts:
-        both = "rating" in facts and "reviews" in facts
-        choices = RATING_REVIEWS if both else RATING if "rating" in facts else REVIEWS
-        sentences.append(generator.choice(choices).format(**facts))
-    if "liked" in facts or "disliked" in facts:
-        both = "liked" in facts and "disliked" in facts
-        choices = BOTH if both else LIKED_ONLY if "liked" in facts else DISLIKED_ONLY
-        listed = {name: joined(facts[name].split(", ")) for name in ("liked", "disliked") if name in facts}
-        sentences.append(generator.choice(choices).format(**listed))
-    return " ".join(sentences)
+    first = opening.format(title=facts["title"], what=noun_phrase(facts, generator), other=other)
+    return " ".join([first, *(generator.choice(choices).format(**facts) for choices in _more(facts))])
+
+
+def _more(facts: Mapping[str, str]) -> Iterator[Sequence[str]]:
+    """Yield the ways to say what the opening does not."""
+    if "rating" in facts:
+        yield RATING_REVIEWS if "reviews" in facts else RATING
+    elif "reviews" in facts:
+        yield REVIEWS
+    if "liked" in facts:
+        yield BOTH if "disliked" in facts else LIKED_ONLY
+    elif "disliked" in facts:
+        yield DISLIKED_ONLY
 
 
 def noun_phrase(facts: Mapping[str, str], generator: random.Random) -> str:
-    """Return "a 1995 action and crime film" or the like."""
-    kind = facts.get("kind", "film")
-    genres = joined([name.lower() for name in facts["genres"].split(", ")]) if "genres" in facts else ""
-    year = facts.get("year")
-    if year is None:
-        return with_article(f"{genres} {kind}".strip())
+    """Return "a YEAR GENRES KIND" or the like."""
+    kind, genres, year = facts["kind"], facts.get("genres", ""), facts.get("year", "")
     place = generator.randrange(4)
-    if place == 0:
-        return with_article(f"{genres} {kind} from {year}".strip())
-    if place == 1:
-        return with_article(f"{genres} {kind} of {year}".strip())
-    return with_article(" ".join(filter(None, (year, genres, kind))))
-
-
-def joined(names: Sequence[str]) -> str:
-    """Return "a", "a and b" or "a, b and c"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def with_article(phrase: str) -> str:
-    """Return the phrase with "a" or "an" before it; numbers that begin with 18 or 8 are said with a vowel."""
-    return f"{'an' if phrase[0] in 'aeiou8' or phrase.startswith('18') else 'a'} {phrase}"
+    if year and place < 2:
+        return f"a {genres} {kind} {'from' if place else 'of'} {year}".replace("a  ", "a ")
+    return " ".join(filter(None, ("a", year, genres, kind)))

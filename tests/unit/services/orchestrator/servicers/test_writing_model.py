@@ -26,6 +26,7 @@ from tests.support.parrot_model import write_parrot
 
 PARROT = "parrot"
 FAITHFUL = "Heat is an action and crime film from 1995."
+WITH_PLACES = "TITLE is a GENRES film from YEAR."
 HEAT = catalog_pb.Item(item_id="heat", title="Heat", release_year=1995, tags=["Action", "Crime"])
 IF_FAITHFUL = pb.WritingOptions(rephrase=pb.REPHRASE_IF_FAITHFUL, model=PARROT, kind="film")
 
@@ -59,7 +60,7 @@ async def pieces(mesh: ContentMesh, **fields: Any) -> list[pb.GenerateTextRespon
 
 
 async def test_a_faithful_text_of_the_model_is_the_answer(tmp_path: Path) -> None:
-    async with mesh_that_says(tmp_path, FAITHFUL) as mesh:
+    async with mesh_that_says(tmp_path, WITH_PLACES) as mesh:
         found = await blurb(mesh)
     (written,) = found.variants
     assert (written.text, written.rephrased) == (FAITHFUL, True)
