@@ -92,7 +92,7 @@ quality: .venv/.test-stamp quality-text ## Measure everything that has a quality
 	@$(BIN)/python -m tests.quality.recommendation $(ARGS)
 
 .PHONY: quality-text
-quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, on texts that no fit has seen; about 2 minutes
+quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, search and writing; about 8 minutes
 	@$(BIN)/python -m tests.quality.text
 
 .PHONY: latency
@@ -126,6 +126,18 @@ bench-chat: .venv/.test-stamp ## Measure how many chat messages a second a runni
 .PHONY: chat-replay
 chat-replay: .venv/.test-stamp ## Moderate 10,000 real chat-like lines and draw what was done; ARGS="--picture moderation.png"
 	@$(BIN)/python -m tests.load.chat_replay $(ARGS)
+
+.PHONY: bench-generation
+bench-generation: .venv/.test-stamp ## Measure tokens a second and the time to the first token against a plain loop; ARGS="--rounds 3 --repeats 8"
+	@$(BIN)/python -m tests.load.generation $(ARGS)
+
+.PHONY: bench-text
+bench-text: .venv/.test-stamp ## Measure what the services add to the models that read texts, in processor time above in-process
+	@$(BIN)/python -m tests.load.text_overhead $(ARGS)
+
+.PHONY: bench-search
+bench-search: .venv/.test-stamp ## Measure the time of Search, on MovieLens and on 100,000 synthetic items
+	@$(BIN)/python -m tests.load.search_latency $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own
