@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer
 
 from services.runtime.sources import SourceUnavailable
 from services.text.training.corpus import FILMS
-from services.text.training.language_model.facts import facts_prompt
+from services.text.training.language_model.facts import OTHER, PLACES, facts_prompt
 from services.text.training.language_model.measuring import (
     OPENINGS,
     distinct_pairs,
@@ -123,8 +124,7 @@ def test_the_context_fits_what_the_description_says(name: str, opened: tuple[Ser
 
 def test_the_decoder_says_facts_and_ends() -> None:
     model, tokenizer = open_model(DECODER)
-    prompt = facts_prompt({"title": "Heat", "year": "1995", "genres": "Action, Crime", "reason": "you liked Casino"})
-    sentence = sample(model.generator(), tokenizer, prompt, seed=0, temperature=0)
-    print(sentence)
-    assert "1995" in sentence
+    facts = {name: PLACES[name] for name in ("title", "kind", "year", "genres")} | {"reason": f"you liked {OTHER}"}
+    sentence = sample(model.generator(), tokenizer, facts_prompt(facts), seed=0, temperature=0)
+    assert set(re.findall(r"[A-Z]{4,}", sentence)) == {"TITLE", "KIND", "YEAR", "GENRES", "OTHER"}
     assert sentence.endswith(".")
