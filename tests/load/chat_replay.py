@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from services.cli.chat_picture import draw
 from services.cli.chat_replay import Replay, replay_chat
 from services.cli.console import stage
 from services.orchestrator.content.moderation.lexicon import load_lexicon
-from services.runtime.sources import REPOSITORY_ROOT
+from services.runtime.sources import REPOSITORY_ROOT, SourceUnavailable
 from services.text.training.corpus import TWEETS
 from services.text.training.moderation.evasion import evade
 from services.text.training.moderation.evasions_seen import TRANSFORMS
@@ -38,7 +39,10 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=10_000, help="lines to moderate (%(default)s)")
     parser.add_argument("--picture", type=Path, default=Path("moderation.png"), help="file to draw (%(default)s)")
     options = parser.parse_args()
-    lines = chat(options.lines)
+    try:
+        lines = chat(options.lines)
+    except SourceUnavailable as error:
+        sys.exit(str(error))
     replay = replayed(options.target, lines) if options.target else asyncio.run(_with_own_services(lines))
     draw(replay, options.picture)
     print(

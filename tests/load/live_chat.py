@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import itertools
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from marquee_client import AsyncMarqueeClient
 from services.orchestrator.content.moderation.lexicon import load_lexicon
+from services.runtime.sources import SourceUnavailable
 from services.text.training.moderation.evasion import evade
 from services.text.training.moderation.evasions_seen import TRANSFORMS
 from services.text.training.understanding.samples import emotion_texts
@@ -35,7 +37,10 @@ def main() -> None:
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="messages a second to try (%(default)s)")
     parser.add_argument("--streams", type=int, default=8, help="chats at the same time (%(default)s)")
     options = parser.parse_args()
-    lines = chat_lines(20_000)
+    try:
+        lines = chat_lines(20_000)
+    except SourceUnavailable as error:
+        sys.exit(str(error))
     best = 0
     fresh = (f"{line} {number}" for number, line in enumerate(itertools.cycle(lines)))
     asyncio.run(run_rate(options.target, fresh, 20, 2.0, options.streams))  # the first messages load what is lazy
