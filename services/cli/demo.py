@@ -89,6 +89,9 @@ def _say_what_next(mesh: LocalMesh, keep: bool) -> None:
     for command, meaning in (
         ("recommend 196 --tag Comedy", "a list for somebody else"),
         ("similar 50", "titles like Star Wars"),
+        ('search "shawshenk redemtion"', "by words and meaning, typing errors forgiven"),  # codespell:ignore
+        ("write why 196 50 --kind film", "why somebody might like it, from true reasons"),
+        ('moderate "gg wp" "you m0r0n"', "what a chat would be allowed to say"),
         ("status", "what runs, what is loaded, what is stored"),
         ("--help", "everything else"),
     ):
