@@ -20,6 +20,7 @@ STOPS = ("\n", "facts:", "text:")
 """Where an answer ends."""
 _OTHER = "OTHER"
 _MOST_GENRES = 3
+_TAUGHT_VERBS = frozenset({"liked", "watched"})
 _PLACE = re.compile(r"\b(?:(?P<article>[Aa]n?) )?(?P<place>[A-Z]{4,})\b")
 _VOWEL = re.compile(r"[aeiou]|8|1[18](?:\d\d)?\b", re.IGNORECASE)
 """What is said with a vowel: letters as they are written, and numbers such as 8, 11, 18 and 1895."""
@@ -72,7 +73,10 @@ def _places(facts: Facts) -> Mapping[str, tuple[str, str]]:
 
 
 def _reason(facts: Facts) -> ReasonFact | None:
-    return next((one for one in facts.reasons if one.title), facts.reasons[0] if facts.reasons else None)
+    """Return the strongest reason that the decoder was taught, else the strongest that names a title, else the first."""
+    taught = (one for one in facts.reasons if one.kind == "alike" or one.verb in _TAUGHT_VERBS)
+    named = (one for one in facts.reasons if one.title)
+    return next(taught, None) or next(named, None) or next(iter(facts.reasons), None)
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -51,3 +51,11 @@ def test_values_come_to_their_places() -> None:
 )
 def test_articles_fit_and_places_without_a_value_stay(text: str, facts: Facts, expected: str) -> None:
     assert filled(text, facts) == expected
+
+
+def test_a_reason_that_the_decoder_knows_goes_before_a_stronger_one() -> None:
+    rated, liked = ReasonFact("history", "Home Alone", "rated"), ReasonFact("history", "Casino", "liked")
+    facts = Facts(title=read_title("Heat"), kind="film", reasons=(rated, liked))
+    assert "reason = you liked OTHER" in facts_prompt(facts)
+    assert filled("You liked OTHER.", facts) == "You liked Casino."
+    assert "reason = you rated OTHER" in facts_prompt(facts.because([rated]))
