@@ -73,7 +73,7 @@ def _places(facts: Facts) -> Mapping[str, tuple[str, str]]:
 
 
 def _reason(facts: Facts) -> ReasonFact | None:
-    """Return the strongest reason that the decoder was taught, else the strongest that names a title, else the first."""
+    """Return the strongest reason that the decoder was taught, else the strongest with a title, else the first."""
     taught = (one for one in facts.reasons if one.kind == "alike" or one.verb in _TAUGHT_VERBS)
     named = (one for one in facts.reasons if one.title)
     return next(taught, None) or next(named, None) or next(iter(facts.reasons), None)
