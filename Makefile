@@ -92,7 +92,7 @@ quality: .venv/.test-stamp quality-text ## Measure everything that has a quality
 	@$(BIN)/python -m tests.quality.recommendation $(ARGS)
 
 .PHONY: quality-text
-quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, search and writing; about 4 minutes
+quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, search and writing; about 4 minutes. Fails while a floor is missed
 	@$(BIN)/python -m tests.quality.text
 
 .PHONY: latency

@@ -15,8 +15,8 @@ from tests.quality.text.understanding import measure
 from tests.quality.text.writing import check_figures, measure_rephrasings, show
 
 FLOORS = {
-    # Asked for was .86: it is .004 short, see its card.
-    "minilm-sentiment f1": 0.85,
+    # Missed by .004 today; its card says what was tried.
+    "minilm-sentiment f1": 0.86,
     "minilm-sentiment r": 0.82,
     "recurrent-sentiment f1": 0.76,
     "word-embedding-sentiment f1": 0.74,
