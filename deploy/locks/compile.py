@@ -28,7 +28,7 @@ REPOSITORY = LOCKS.parents[1]
 OLDEST_PYTHON = "3.11"
 
 SERVICES = ("text", "vision", "classical", "orchestrator")
-DEMO = (*SERVICES, "cli", "fit", "load", "cpu", "build")
+DEMO = (*SERVICES, "video", "gameplay", "cli", "fit", "load", "cpu", "build")
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,16 @@ LOCK_FILES = (
     Lock("demo", DEMO),
     Lock("text-cpu", ("text", "cpu")),
     Lock("text-gpu", ("text", "gpu")),
+    # Each with and without the video decoder, whose codecs not everyone may ship.
     Lock("vision-cpu", ("vision", "cpu")),
+    Lock("vision-video-cpu", ("vision", "video", "cpu")),
     Lock("vision-gpu", ("vision", "gpu")),
+    Lock("vision-video-gpu", ("vision", "video", "gpu")),
     Lock("classical-cpu", ("classical", "cpu")),
     Lock("orchestrator", ("orchestrator",)),
     # torch of one version comes in several builds (CPU, one for each CUDA) with different files and different
     # dependencies, and the package index decides which: exact versions are all that holds everywhere.
-    Lock("training", ("text", "vision", "classical", "cli", "fit", "cpu", "training", "build"), hashes=False),
+    Lock("training", ("text", "vision", "video", "gameplay", "classical", "cli", "fit", "cpu", "training", "build"), hashes=False),
 )
 # Servers to compare with, each with its own versions of everything.
 PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()))
