@@ -27,7 +27,7 @@ from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report
 from marquee.entertainment.v1 import content_service_pb2 as marquee_dot_entertainment_dot_v1_dot_content__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1marquee/entertainment/v1/moderation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emarquee/common/v1/report.proto\x1a.marquee/entertainment/v1/content_service.proto\"I\n\x0c\x43\x61tegoryRule\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x13\n\x0breview_from\x18\x02 \x01(\x02\x12\x12\n\nblock_from\x18\x03 \x01(\x02\"\x9b\x02\n\x10ModerationPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x05rules\x18\x02 \x03(\x0b\x32&.marquee.entertainment.v1.CategoryRule\x12\x17\n\x0f\x62locked_phrases\x18\x03 \x03(\t\x12\x17\n\x0f\x61llowed_phrases\x18\x04 \x03(\t\x12@\n\x0cwhen_unknown\x18\x05 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x08 \x01(\t\"\x83\x01\n\x13ModerateTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12;\n\x07\x64ry_run\x18\x03 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\x12\x10\n\x08language\x18\x04 \x01(\t\"\x8f\x02\n\x14ModerateTextResponse\x12?\n\tdecisions\x18\x01 \x03(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12G\n\x11\x64ry_run_decisions\x18\x02 \x03(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12\x15\n\rchanged_count\x18\x03 \x01(\x05\x12\x16\n\x0epolicy_version\x18\x04 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x05 \x01(\x08\x12,\n\x05steps\x18\x06 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"_\n\x19StreamModerateTextRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\"\x91\x01\n\x1aStreamModerateTextResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12>\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xd4\x01\n\x12ModerationDecision\x12:\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12;\n\x07reasons\x18\x02 \x03(\x0b\x32*.marquee.entertainment.v1.ModerationReason\x12\x0f\n\x07read_as\x18\x03 \x01(\t\x12\x1e\n\x11toxic_probability\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\x14\n\x12_toxic_probability\"\xb1\x01\n\x10ModerationReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12:\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12\x13\n\x0bprobability\x18\x04 \x01(\x02\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Span\"r\n\x1aSetModerationPolicyRequest\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"Y\n\x1bSetModerationPolicyResponse\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\";\n\x1aGetModerationPolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"Y\n\x1bGetModerationPolicyResponse\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\".\n\x1dListModerationPoliciesRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"^\n\x1eListModerationPoliciesResponse\x12<\n\x08policies\x18\x01 \x03(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy*\x8d\x01\n\x10ModerationAction\x12!\n\x1dMODERATION_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODERATION_ACTION_ALLOW\x10\x01\x12\x1c\n\x18MODERATION_ACTION_REVIEW\x10\x02\x12\x1b\n\x17MODERATION_ACTION_BLOCK\x10\x03\x32\xa0\x05\n\x11ModerationService\x12m\n\x0cModerateText\x12-.marquee.entertainment.v1.ModerateTextRequest\x1a..marquee.entertainment.v1.ModerateTextResponse\x12\x83\x01\n\x12StreamModerateText\x12\x33.marquee.entertainment.v1.StreamModerateTextRequest\x1a\x34.marquee.entertainment.v1.StreamModerateTextResponse(\x01\x30\x01\x12\x82\x01\n\x13SetModerationPolicy\x12\x34.marquee.entertainment.v1.SetModerationPolicyRequest\x1a\x35.marquee.entertainment.v1.SetModerationPolicyResponse\x12\x82\x01\n\x13GetModerationPolicy\x12\x34.marquee.entertainment.v1.GetModerationPolicyRequest\x1a\x35.marquee.entertainment.v1.GetModerationPolicyResponse\x12\x8b\x01\n\x16ListModerationPolicies\x12\x37.marquee.entertainment.v1.ListModerationPoliciesRequest\x1a\x38.marquee.entertainment.v1.ListModerationPoliciesResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1marquee/entertainment/v1/moderation_service.proto\x12\x18marquee.entertainment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emarquee/common/v1/report.proto\x1a.marquee/entertainment/v1/content_service.proto\"I\n\x0c\x43\x61tegoryRule\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x13\n\x0breview_from\x18\x02 \x01(\x02\x12\x12\n\nblock_from\x18\x03 \x01(\x02\"L\n\tImageRule\x12\x13\n\x0breview_from\x18\x01 \x01(\x02\x12\x12\n\nblock_from\x18\x02 \x01(\x02\x12\x16\n\x0e\x62locked_labels\x18\x03 \x03(\t\"\xd4\x02\n\x10ModerationPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x05rules\x18\x02 \x03(\x0b\x32&.marquee.entertainment.v1.CategoryRule\x12\x17\n\x0f\x62locked_phrases\x18\x03 \x03(\t\x12\x17\n\x0f\x61llowed_phrases\x18\x04 \x03(\t\x12@\n\x0cwhen_unknown\x18\x05 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x08 \x01(\t\x12\x37\n\nimage_rule\x18\t \x01(\x0b\x32#.marquee.entertainment.v1.ImageRule\"\x83\x01\n\x13ModerateTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12;\n\x07\x64ry_run\x18\x03 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\x12\x10\n\x08language\x18\x04 \x01(\t\"\x8f\x02\n\x14ModerateTextResponse\x12?\n\tdecisions\x18\x01 \x03(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12G\n\x11\x64ry_run_decisions\x18\x02 \x03(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12\x15\n\rchanged_count\x18\x03 \x01(\x05\x12\x16\n\x0epolicy_version\x18\x04 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x05 \x01(\x08\x12,\n\x05steps\x18\x06 \x03(\x0b\x32\x1d.marquee.common.v1.StepReport\"_\n\x19StreamModerateTextRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06policy\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\"\x91\x01\n\x1aStreamModerateTextResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12>\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32,.marquee.entertainment.v1.ModerationDecision\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xd4\x01\n\x12ModerationDecision\x12:\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12;\n\x07reasons\x18\x02 \x03(\x0b\x32*.marquee.entertainment.v1.ModerationReason\x12\x0f\n\x07read_as\x18\x03 \x01(\t\x12\x1e\n\x11toxic_probability\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\x14\n\x12_toxic_probability\"\xb1\x01\n\x10ModerationReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12:\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32*.marquee.entertainment.v1.ModerationAction\x12\x13\n\x0bprobability\x18\x04 \x01(\x02\x12-\n\x05spans\x18\x05 \x03(\x0b\x32\x1e.marquee.entertainment.v1.Span\"r\n\x1aSetModerationPolicyRequest\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"Y\n\x1bSetModerationPolicyResponse\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\";\n\x1aGetModerationPolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"Y\n\x1bGetModerationPolicyResponse\x12:\n\x06policy\x18\x01 \x01(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy\".\n\x1dListModerationPoliciesRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"^\n\x1eListModerationPoliciesResponse\x12<\n\x08policies\x18\x01 \x03(\x0b\x32*.marquee.entertainment.v1.ModerationPolicy*\x8d\x01\n\x10ModerationAction\x12!\n\x1dMODERATION_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODERATION_ACTION_ALLOW\x10\x01\x12\x1c\n\x18MODERATION_ACTION_REVIEW\x10\x02\x12\x1b\n\x17MODERATION_ACTION_BLOCK\x10\x03\x32\xa0\x05\n\x11ModerationService\x12m\n\x0cModerateText\x12-.marquee.entertainment.v1.ModerateTextRequest\x1a..marquee.entertainment.v1.ModerateTextResponse\x12\x83\x01\n\x12StreamModerateText\x12\x33.marquee.entertainment.v1.StreamModerateTextRequest\x1a\x34.marquee.entertainment.v1.StreamModerateTextResponse(\x01\x30\x01\x12\x82\x01\n\x13SetModerationPolicy\x12\x34.marquee.entertainment.v1.SetModerationPolicyRequest\x1a\x35.marquee.entertainment.v1.SetModerationPolicyResponse\x12\x82\x01\n\x13GetModerationPolicy\x12\x34.marquee.entertainment.v1.GetModerationPolicyRequest\x1a\x35.marquee.entertainment.v1.GetModerationPolicyResponse\x12\x8b\x01\n\x16ListModerationPolicies\x12\x37.marquee.entertainment.v1.ListModerationPoliciesRequest\x1a\x38.marquee.entertainment.v1.ListModerationPoliciesResponseBx\n\x1c\x64\x65v.marquee.entertainment.v1P\x01Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\xaa\x02\x18Marquee.Entertainment.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,36 +35,38 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.entertainment.v1.mo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.marquee.entertainment.v1P\001Z;marquee.dev/protos/marquee/entertainment/v1;entertainmentv1\252\002\030Marquee.Entertainment.V1'
-  _globals['_MODERATIONACTION']._serialized_start=2105
-  _globals['_MODERATIONACTION']._serialized_end=2246
+  _globals['_MODERATIONACTION']._serialized_start=2240
+  _globals['_MODERATIONACTION']._serialized_end=2381
   _globals['_CATEGORYRULE']._serialized_start=192
   _globals['_CATEGORYRULE']._serialized_end=265
-  _globals['_MODERATIONPOLICY']._serialized_start=268
-  _globals['_MODERATIONPOLICY']._serialized_end=551
-  _globals['_MODERATETEXTREQUEST']._serialized_start=554
-  _globals['_MODERATETEXTREQUEST']._serialized_end=685
-  _globals['_MODERATETEXTRESPONSE']._serialized_start=688
-  _globals['_MODERATETEXTRESPONSE']._serialized_end=959
-  _globals['_STREAMMODERATETEXTREQUEST']._serialized_start=961
-  _globals['_STREAMMODERATETEXTREQUEST']._serialized_end=1056
-  _globals['_STREAMMODERATETEXTRESPONSE']._serialized_start=1059
-  _globals['_STREAMMODERATETEXTRESPONSE']._serialized_end=1204
-  _globals['_MODERATIONDECISION']._serialized_start=1207
-  _globals['_MODERATIONDECISION']._serialized_end=1419
-  _globals['_MODERATIONREASON']._serialized_start=1422
-  _globals['_MODERATIONREASON']._serialized_end=1599
-  _globals['_SETMODERATIONPOLICYREQUEST']._serialized_start=1601
-  _globals['_SETMODERATIONPOLICYREQUEST']._serialized_end=1715
-  _globals['_SETMODERATIONPOLICYRESPONSE']._serialized_start=1717
-  _globals['_SETMODERATIONPOLICYRESPONSE']._serialized_end=1806
-  _globals['_GETMODERATIONPOLICYREQUEST']._serialized_start=1808
-  _globals['_GETMODERATIONPOLICYREQUEST']._serialized_end=1867
-  _globals['_GETMODERATIONPOLICYRESPONSE']._serialized_start=1869
-  _globals['_GETMODERATIONPOLICYRESPONSE']._serialized_end=1958
-  _globals['_LISTMODERATIONPOLICIESREQUEST']._serialized_start=1960
-  _globals['_LISTMODERATIONPOLICIESREQUEST']._serialized_end=2006
-  _globals['_LISTMODERATIONPOLICIESRESPONSE']._serialized_start=2008
-  _globals['_LISTMODERATIONPOLICIESRESPONSE']._serialized_end=2102
-  _globals['_MODERATIONSERVICE']._serialized_start=2249
-  _globals['_MODERATIONSERVICE']._serialized_end=2921
+  _globals['_IMAGERULE']._serialized_start=267
+  _globals['_IMAGERULE']._serialized_end=343
+  _globals['_MODERATIONPOLICY']._serialized_start=346
+  _globals['_MODERATIONPOLICY']._serialized_end=686
+  _globals['_MODERATETEXTREQUEST']._serialized_start=689
+  _globals['_MODERATETEXTREQUEST']._serialized_end=820
+  _globals['_MODERATETEXTRESPONSE']._serialized_start=823
+  _globals['_MODERATETEXTRESPONSE']._serialized_end=1094
+  _globals['_STREAMMODERATETEXTREQUEST']._serialized_start=1096
+  _globals['_STREAMMODERATETEXTREQUEST']._serialized_end=1191
+  _globals['_STREAMMODERATETEXTRESPONSE']._serialized_start=1194
+  _globals['_STREAMMODERATETEXTRESPONSE']._serialized_end=1339
+  _globals['_MODERATIONDECISION']._serialized_start=1342
+  _globals['_MODERATIONDECISION']._serialized_end=1554
+  _globals['_MODERATIONREASON']._serialized_start=1557
+  _globals['_MODERATIONREASON']._serialized_end=1734
+  _globals['_SETMODERATIONPOLICYREQUEST']._serialized_start=1736
+  _globals['_SETMODERATIONPOLICYREQUEST']._serialized_end=1850
+  _globals['_SETMODERATIONPOLICYRESPONSE']._serialized_start=1852
+  _globals['_SETMODERATIONPOLICYRESPONSE']._serialized_end=1941
+  _globals['_GETMODERATIONPOLICYREQUEST']._serialized_start=1943
+  _globals['_GETMODERATIONPOLICYREQUEST']._serialized_end=2002
+  _globals['_GETMODERATIONPOLICYRESPONSE']._serialized_start=2004
+  _globals['_GETMODERATIONPOLICYRESPONSE']._serialized_end=2093
+  _globals['_LISTMODERATIONPOLICIESREQUEST']._serialized_start=2095
+  _globals['_LISTMODERATIONPOLICIESREQUEST']._serialized_end=2141
+  _globals['_LISTMODERATIONPOLICIESRESPONSE']._serialized_start=2143
+  _globals['_LISTMODERATIONPOLICIESRESPONSE']._serialized_end=2237
+  _globals['_MODERATIONSERVICE']._serialized_start=2384
+  _globals['_MODERATIONSERVICE']._serialized_end=3056
 # @@protoc_insertion_point(module_scope)

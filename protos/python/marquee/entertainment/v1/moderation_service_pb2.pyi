@@ -81,6 +81,40 @@ class CategoryRule(_message.Message):
 Global___CategoryRule: _TypeAlias = CategoryRule  # noqa: Y015
 
 @_typing.final
+class ImageRule(_message.Message):
+    """What pictures and clips cause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEW_FROM_FIELD_NUMBER: _builtins.int
+    BLOCK_FROM_FIELD_NUMBER: _builtins.int
+    BLOCKED_LABELS_FIELD_NUMBER: _builtins.int
+    review_from: _builtins.float
+    """Probability of not being safe for work from which on a person looks, above 0 to 1; zero means never."""
+    block_from: _builtins.float
+    """Probability from which on it is blocked, above 0 to 1, not below review_from; zero means never."""
+    @_builtins.property
+    def blocked_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels or kinds of objects that block where they are seen with a probability of at least .5, each of 1 to 100 characters, at most 100; compared
+        without regard to case.
+        """
+
+    def __init__(
+        self,
+        *,
+        review_from: _builtins.float = ...,
+        block_from: _builtins.float = ...,
+        blocked_labels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_from", b"block_from", "blocked_labels", b"blocked_labels", "review_from", b"review_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImageRule: _TypeAlias = ImageRule  # noqa: Y015
+
+@_typing.final
 class ModerationPolicy(_message.Message):
     """A policy: data, so it is changed without a deployment."""
 
@@ -94,6 +128,7 @@ class ModerationPolicy(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    IMAGE_RULE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, 1 to 64 characters of a-z, 0-9 and '-'; "default" decides where a request names none."""
     when_unknown: Global___ModerationAction.ValueType
@@ -122,6 +157,10 @@ class ModerationPolicy(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was written."""
 
+    @_builtins.property
+    def image_rule(self) -> Global___ImageRule:
+        """Rule for pictures and clips. Not set means the built-in one: review from .5, block from .85."""
+
     def __init__(
         self,
         *,
@@ -133,10 +172,11 @@ class ModerationPolicy(_message.Message):
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
+        image_rule: Global___ImageRule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "image_rule", b"image_rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_phrases", b"allowed_phrases", "blocked_phrases", b"blocked_phrases", "create_time", b"create_time", "name", b"name", "note", b"note", "rules", b"rules", "version", b"version", "when_unknown", b"when_unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_phrases", b"allowed_phrases", "blocked_phrases", b"blocked_phrases", "create_time", b"create_time", "image_rule", b"image_rule", "name", b"name", "note", b"note", "rules", b"rules", "version", b"version", "when_unknown", b"when_unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

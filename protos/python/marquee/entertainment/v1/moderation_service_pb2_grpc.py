@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModerationServiceStub:
-    """Decides what of a chat may be shown.
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ModerationServiceStub:
 
 
 class ModerationServiceServicer:
-    """Decides what of a chat may be shown.
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides.
     """
 
     def ModerateText(self, request, context):
@@ -138,7 +138,7 @@ def add_ModerationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModerationService:
-    """Decides what of a chat may be shown.
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides.
     """
 
     @staticmethod

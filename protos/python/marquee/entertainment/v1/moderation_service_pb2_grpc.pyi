@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModerationServiceStub:
-    """Decides what of a chat may be shown."""
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -46,7 +46,7 @@ class ModerationServiceStub:
 
 @_typing.type_check_only
 class ModerationServiceAsyncStub(ModerationServiceStub):
-    """Decides what of a chat may be shown."""
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ModerateText: _aio.UnaryUnaryMultiCallable[_moderation_service_pb2.ModerateTextRequest, _moderation_service_pb2.ModerateTextResponse]  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class ModerationServiceAsyncStub(ModerationServiceStub):
     """Lists all versions of all policies, newest first."""
 
 class ModerationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Decides what of a chat may be shown."""
+    """Decides what of a chat may be shown. Its policies also hold the rule for pictures and clips, by which MediaService decides."""
 
     @_abc_1.abstractmethod
     def ModerateText(

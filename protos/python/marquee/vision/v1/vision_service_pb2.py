@@ -23,11 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from marquee.common.v1 import candidate_pb2 as marquee_dot_common_dot_v1_dot_candidate__pb2
+from marquee.common.v1 import media_pb2 as marquee_dot_common_dot_v1_dot_media__pb2
 from marquee.common.v1 import report_pb2 as marquee_dot_common_dot_v1_dot_report__pb2
 from marquee.common.v1 import vector_pb2 as marquee_dot_common_dot_v1_dot_vector__pb2
+from marquee.vision.v1 import video_pb2 as marquee_dot_vision_dot_v1_dot_video__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&marquee/vision/v1/vision_service.proto\x12\x11marquee.vision.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\".\n\x05Image\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\"b\n\x14\x43lassifyImageRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\ttop_count\x18\x03 \x01(\x05\"\x80\x01\n\x15\x43lassifyImageResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.marquee.vision.v1.ImageClassification\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"D\n\x13ImageClassification\x12-\n\x06labels\x18\x01 \x03(\x0b\x32\x1d.marquee.vision.v1.ImageLabel\"E\n\nImageLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0b\x63lass_index\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"L\n\x11\x45mbedImageRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\"\x84\x01\n\x12\x45mbedImageResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Vector\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet2\xc1\x02\n\rVisionService\x12\x62\n\rClassifyImage\x12\'.marquee.vision.v1.ClassifyImageRequest\x1a(.marquee.vision.v1.ClassifyImageResponse\x12Y\n\nEmbedImage\x12$.marquee.vision.v1.EmbedImageRequest\x1a%.marquee.vision.v1.EmbedImageResponse\x12q\n\x12GenerateCandidates\x12,.marquee.vision.v1.GenerateCandidatesRequest\x1a-.marquee.vision.v1.GenerateCandidatesResponseB\\\n\x15\x64\x65v.marquee.vision.v1P\x01Z-marquee.dev/protos/marquee/vision/v1;visionv1\xaa\x02\x11Marquee.Vision.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&marquee/vision/v1/vision_service.proto\x12\x11marquee.vision.v1\x1a!marquee/common/v1/candidate.proto\x1a\x1dmarquee/common/v1/media.proto\x1a\x1emarquee/common/v1/report.proto\x1a\x1emarquee/common/v1/vector.proto\x1a\x1dmarquee/vision/v1/video.proto\".\n\x05Image\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\"b\n\x14\x43lassifyImageRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\ttop_count\x18\x03 \x01(\x05\"\x80\x01\n\x15\x43lassifyImageResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.marquee.vision.v1.ImageClassification\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"D\n\x13ImageClassification\x12-\n\x06labels\x18\x01 \x03(\x0b\x32\x1d.marquee.vision.v1.ImageLabel\"E\n\nImageLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0b\x63lass_index\x18\x02 \x01(\x05\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"L\n\x11\x45mbedImageRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\"\x84\x01\n\x12\x45mbedImageResponse\x12*\n\x07vectors\x18\x01 \x03(\x0b\x32\x19.marquee.common.v1.Vector\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12.\n\x06report\x18\x03 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"\x90\x01\n\x14\x44\x65tectObjectsRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1a\n\rminimum_score\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x11\n\ttop_count\x18\x04 \x01(\x05\x42\x10\n\x0e_minimum_score\"y\n\x15\x44\x65tectObjectsResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.marquee.vision.v1.ImageObjects\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"a\n\x0cImageObjects\x12\x32\n\x07objects\x18\x01 \x03(\x0b\x32!.marquee.common.v1.DetectedObject\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\"\x94\x01\n\x12\x44\x65tectFacesRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\x1a\n\rminimum_score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x13\n\x0b\x65xpressions\x18\x03 \x01(\x08\x12\x11\n\ttop_count\x18\x04 \x01(\x05\x42\x10\n\x0e_minimum_score\"\xb0\x01\n\x13\x44\x65tectFacesResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.marquee.vision.v1.ImageFaces\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\x12\x39\n\x11\x65xpression_report\x18\x03 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\"[\n\nImageFaces\x12.\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x1f.marquee.common.v1.DetectedFace\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\"M\n\x12ScreenImageRequest\x12(\n\x06images\x18\x01 \x03(\x0b\x32\x18.marquee.vision.v1.Image\x12\r\n\x05model\x18\x02 \x01(\t\"y\n\x13ScreenImageResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.marquee.vision.v1.ImageScreening\x12.\n\x06report\x18\x02 \x01(\x0b\x32\x1e.marquee.common.v1.ModelReport\",\n\x0eImageScreening\x12\x1a\n\x12unsafe_probability\x18\x01 \x01(\x02\"M\n\x19GenerateCandidatesRequest\x12\x30\n\x05query\x18\x01 \x01(\x0b\x32!.marquee.common.v1.CandidateQuery\"Q\n\x1aGenerateCandidatesResponse\x12\x33\n\ncandidates\x18\x01 \x01(\x0b\x32\x1f.marquee.common.v1.CandidateSet2\xc6\x05\n\rVisionService\x12\x62\n\rClassifyImage\x12\'.marquee.vision.v1.ClassifyImageRequest\x1a(.marquee.vision.v1.ClassifyImageResponse\x12Y\n\nEmbedImage\x12$.marquee.vision.v1.EmbedImageRequest\x1a%.marquee.vision.v1.EmbedImageResponse\x12\x62\n\rDetectObjects\x12\'.marquee.vision.v1.DetectObjectsRequest\x1a(.marquee.vision.v1.DetectObjectsResponse\x12\\\n\x0b\x44\x65tectFaces\x12%.marquee.vision.v1.DetectFacesRequest\x1a&.marquee.vision.v1.DetectFacesResponse\x12\\\n\x0bScreenImage\x12%.marquee.vision.v1.ScreenImageRequest\x1a&.marquee.vision.v1.ScreenImageResponse\x12\x63\n\x0c\x41nalyzeVideo\x12&.marquee.vision.v1.AnalyzeVideoRequest\x1a\'.marquee.vision.v1.AnalyzeVideoResponse(\x01\x30\x01\x12q\n\x12GenerateCandidates\x12,.marquee.vision.v1.GenerateCandidatesRequest\x1a-.marquee.vision.v1.GenerateCandidatesResponseB\\\n\x15\x64\x65v.marquee.vision.v1P\x01Z-marquee.dev/protos/marquee/vision/v1;visionv1\xaa\x02\x11Marquee.Vision.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +37,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.vision.v1.vision_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025dev.marquee.vision.v1P\001Z-marquee.dev/protos/marquee/vision/v1;visionv1\252\002\021Marquee.Vision.V1'
-  _globals['_IMAGE']._serialized_start=160
-  _globals['_IMAGE']._serialized_end=206
-  _globals['_CLASSIFYIMAGEREQUEST']._serialized_start=208
-  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=306
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=309
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=437
-  _globals['_IMAGECLASSIFICATION']._serialized_start=439
-  _globals['_IMAGECLASSIFICATION']._serialized_end=507
-  _globals['_IMAGELABEL']._serialized_start=509
-  _globals['_IMAGELABEL']._serialized_end=578
-  _globals['_EMBEDIMAGEREQUEST']._serialized_start=580
-  _globals['_EMBEDIMAGEREQUEST']._serialized_end=656
-  _globals['_EMBEDIMAGERESPONSE']._serialized_start=659
-  _globals['_EMBEDIMAGERESPONSE']._serialized_end=791
-  _globals['_GENERATECANDIDATESREQUEST']._serialized_start=793
-  _globals['_GENERATECANDIDATESREQUEST']._serialized_end=870
-  _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=872
-  _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=953
-  _globals['_VISIONSERVICE']._serialized_start=956
-  _globals['_VISIONSERVICE']._serialized_end=1277
+  _globals['_IMAGE']._serialized_start=222
+  _globals['_IMAGE']._serialized_end=268
+  _globals['_CLASSIFYIMAGEREQUEST']._serialized_start=270
+  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=368
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=371
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=499
+  _globals['_IMAGECLASSIFICATION']._serialized_start=501
+  _globals['_IMAGECLASSIFICATION']._serialized_end=569
+  _globals['_IMAGELABEL']._serialized_start=571
+  _globals['_IMAGELABEL']._serialized_end=640
+  _globals['_EMBEDIMAGEREQUEST']._serialized_start=642
+  _globals['_EMBEDIMAGEREQUEST']._serialized_end=718
+  _globals['_EMBEDIMAGERESPONSE']._serialized_start=721
+  _globals['_EMBEDIMAGERESPONSE']._serialized_end=853
+  _globals['_DETECTOBJECTSREQUEST']._serialized_start=856
+  _globals['_DETECTOBJECTSREQUEST']._serialized_end=1000
+  _globals['_DETECTOBJECTSRESPONSE']._serialized_start=1002
+  _globals['_DETECTOBJECTSRESPONSE']._serialized_end=1123
+  _globals['_IMAGEOBJECTS']._serialized_start=1125
+  _globals['_IMAGEOBJECTS']._serialized_end=1222
+  _globals['_DETECTFACESREQUEST']._serialized_start=1225
+  _globals['_DETECTFACESREQUEST']._serialized_end=1373
+  _globals['_DETECTFACESRESPONSE']._serialized_start=1376
+  _globals['_DETECTFACESRESPONSE']._serialized_end=1552
+  _globals['_IMAGEFACES']._serialized_start=1554
+  _globals['_IMAGEFACES']._serialized_end=1645
+  _globals['_SCREENIMAGEREQUEST']._serialized_start=1647
+  _globals['_SCREENIMAGEREQUEST']._serialized_end=1724
+  _globals['_SCREENIMAGERESPONSE']._serialized_start=1726
+  _globals['_SCREENIMAGERESPONSE']._serialized_end=1847
+  _globals['_IMAGESCREENING']._serialized_start=1849
+  _globals['_IMAGESCREENING']._serialized_end=1893
+  _globals['_GENERATECANDIDATESREQUEST']._serialized_start=1895
+  _globals['_GENERATECANDIDATESREQUEST']._serialized_end=1972
+  _globals['_GENERATECANDIDATESRESPONSE']._serialized_start=1974
+  _globals['_GENERATECANDIDATESRESPONSE']._serialized_end=2055
+  _globals['_VISIONSERVICE']._serialized_start=2058
+  _globals['_VISIONSERVICE']._serialized_end=2768
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from marquee.vision.v1 import video_pb2 as marquee_dot_vision_dot_v1_dot_video__pb2
 from marquee.vision.v1 import vision_service_pb2 as marquee_dot_vision_dot_v1_dot_vision__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,26 @@ class VisionServiceStub:
                 request_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageRequest.SerializeToString,
                 response_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageResponse.FromString,
                 _registered_method=True)
+        self.DetectObjects = channel.unary_unary(
+                '/marquee.vision.v1.VisionService/DetectObjects',
+                request_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsRequest.SerializeToString,
+                response_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsResponse.FromString,
+                _registered_method=True)
+        self.DetectFaces = channel.unary_unary(
+                '/marquee.vision.v1.VisionService/DetectFaces',
+                request_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesRequest.SerializeToString,
+                response_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesResponse.FromString,
+                _registered_method=True)
+        self.ScreenImage = channel.unary_unary(
+                '/marquee.vision.v1.VisionService/ScreenImage',
+                request_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageRequest.SerializeToString,
+                response_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageResponse.FromString,
+                _registered_method=True)
+        self.AnalyzeVideo = channel.stream_stream(
+                '/marquee.vision.v1.VisionService/AnalyzeVideo',
+                request_serializer=marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoRequest.SerializeToString,
+                response_deserializer=marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoResponse.FromString,
+                _registered_method=True)
         self.GenerateCandidates = channel.unary_unary(
                 '/marquee.vision.v1.VisionService/GenerateCandidates',
                 request_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.GenerateCandidatesRequest.SerializeToString,
@@ -57,7 +78,7 @@ class VisionServiceServicer:
     """
 
     def ClassifyImage(self, request, context):
-        """Names what is in pictures, with the 1,000 classes of ImageNet.
+        """Names what is in pictures, with the classes of the model asked for: by default the 1,000 of ImageNet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -65,6 +86,35 @@ class VisionServiceServicer:
 
     def EmbedImage(self, request, context):
         """Turns pictures into vectors of length one, for similar pictures and cold items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetectObjects(self, request, context):
+        """Finds objects in pictures: what and where.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetectFaces(self, request, context):
+        """Finds faces in pictures and what they show. Off unless the operator allows it for the tenant: PERMISSION_DENIED. No picture is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScreenImage(self, request, context):
+        """Says how probably pictures are not safe for work.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnalyzeVideo(self, request_iterator, context):
+        """Analyses a video while it arrives: events of each second, highlights, changes of scene, and what sampled frames show. A caller who reads slowly slows
+        the decoder. RESOURCE_EXHAUSTED with RetryInfo when too many streams are open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +139,26 @@ def add_VisionServiceServicer_to_server(servicer, server):
                     servicer.EmbedImage,
                     request_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageRequest.FromString,
                     response_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageResponse.SerializeToString,
+            ),
+            'DetectObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetectObjects,
+                    request_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsRequest.FromString,
+                    response_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsResponse.SerializeToString,
+            ),
+            'DetectFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetectFaces,
+                    request_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesRequest.FromString,
+                    response_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesResponse.SerializeToString,
+            ),
+            'ScreenImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScreenImage,
+                    request_deserializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageRequest.FromString,
+                    response_serializer=marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageResponse.SerializeToString,
+            ),
+            'AnalyzeVideo': grpc.stream_stream_rpc_method_handler(
+                    servicer.AnalyzeVideo,
+                    request_deserializer=marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoRequest.FromString,
+                    response_serializer=marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoResponse.SerializeToString,
             ),
             'GenerateCandidates': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateCandidates,
@@ -151,6 +221,114 @@ class VisionService:
             '/marquee.vision.v1.VisionService/EmbedImage',
             marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageRequest.SerializeToString,
             marquee_dot_vision_dot_v1_dot_vision__service__pb2.EmbedImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.vision.v1.VisionService/DetectObjects',
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsRequest.SerializeToString,
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.vision.v1.VisionService/DetectFaces',
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesRequest.SerializeToString,
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.DetectFacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScreenImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.vision.v1.VisionService/ScreenImage',
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageRequest.SerializeToString,
+            marquee_dot_vision_dot_v1_dot_vision__service__pb2.ScreenImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/marquee.vision.v1.VisionService/AnalyzeVideo',
+            marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoRequest.SerializeToString,
+            marquee_dot_vision_dot_v1_dot_video__pb2.AnalyzeVideoResponse.FromString,
             options,
             channel_credentials,
             insecure,
