@@ -36,3 +36,9 @@ class VisionSettings(ModelServiceSettings):
         ge=1,
         description="Largest picture, in pixels; checked in its header, before anything is decoded.",
     )
+    faces_tenants: str = Field(
+        default="",
+        pattern=r"^\s*((\*|[a-z0-9-]{1,64})\s*(,\s*|$))*$",
+        description="Tenants that may have faces looked for in pictures and videos, separated by commas; * allows all. "
+        "Empty refuses everybody: see docs/facial-expression.md before you change it.",
+    )
