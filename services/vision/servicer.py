@@ -10,7 +10,8 @@ from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
-from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, check_images, images_key, top_labels
+from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, top_labels
+from services.vision.pipelines.picture_request import check_images, images_key
 
 DEFAULT_TOP = 5
 MAXIMUM_TOP = 100
