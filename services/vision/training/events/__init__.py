@@ -1,0 +1,1 @@
+"""The recurrent network that tells what happened in each second of gameplay video."""

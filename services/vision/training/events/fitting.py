@@ -1,0 +1,186 @@
+"""Fits the recurrent network and, for the same processor time, the same backbone on a stack of frames.
+
+The recurrent network reads nine streams side by side in stretches of eight seconds and keeps its memory from one to
+the next (truncated backpropagation through time). The stack is given seconds in random order. Both see every label of
+every second; what the emulator does not tell is left out of the loss.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from services.vision.training.data.gameplay_clips import FRAMES_PER_SECOND, UNKNOWN, Bytes, Floats, Labels
+from services.vision.training.events.highlights import highlights, scales
+from services.vision.training.events.networks import GRID, OUTPUTS, STATE_CHANNELS, RecurrentEvents, StackedEvents
+from services.vision.training.events.streams import Streams
+
+SEED = 7
+STREAMS, STRETCH_SECONDS = 9, 8
+RATE, WEIGHT_DECAY, LARGEST_GRADIENT, WARMUP_PART = 3e-3, 1e-2, 1.0, 0.05
+# A stream's memory is cleared now and then, because a service starts without one.
+CLEARED_PART = 0.1
+SAVED_EVERY = 100
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network and the processor seconds that its fit took."""
+
+    network: Any
+    seconds: float
+
+
+def targets_of(streams: Streams, training: Streams) -> Labels:
+    """Returns I8[N, S, 6]: the events and the highlight, which is on the scale of the training streams."""
+    scale = scales(training.names, training.counts)
+    found = [highlights(counts, scale[str(name)]) for name, counts in zip(streams.names, streams.counts, strict=True)]
+    return np.concatenate([streams.labels, np.stack(found)[..., None]], -1)
+
+
+def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path) -> Fitted:
+    """Fits the served network; goes on from `checkpoint` when there is one, and keeps writing it."""
+    torch.manual_seed(SEED)
+    network = RecurrentEvents().to(memory_format=torch.channels_last)
+    targets = targets_of(streams, streams)
+    stretches = _stretches(streams, np.random.default_rng(SEED))
+    per_epoch = len(streams.names) // STREAMS * (targets.shape[1] // STRETCH_SECONDS)
+    fit = _Fit(network, int(epochs * per_epoch), checkpoint)
+    state = torch.zeros(STREAMS, STATE_CHANNELS, *GRID)
+    for step, (rows, start, cleared) in zip(range(fit.steps), stretches, strict=False):
+        if step < fit.done:
+            continue
+        state = state * torch.from_numpy(~cleared).view(-1, 1, 1, 1)
+        frames, wanted = _cut(streams.frames, targets, rows, start)
+        logits, state = network(torch.from_numpy(frames), state)
+        state = state.detach()
+        fit.step(_loss(logits, torch.from_numpy(wanted)))
+    return Fitted(network.eval(), fit.seconds)
+
+
+def fit_stack(streams: Streams, seconds: float, frames: int, checkpoint: Path) -> Fitted:
+    """Fits the same backbone on the last `frames` frames of a second, for `seconds` of processor time."""
+    torch.manual_seed(SEED)
+    network = StackedEvents(frames).to(memory_format=torch.channels_last)
+    targets = targets_of(streams, streams)
+    random = np.random.default_rng(SEED)
+    fit = _Fit(network, None, checkpoint, seconds)
+    while fit.seconds < seconds:
+        rows = random.integers(0, len(targets), STREAMS * STRETCH_SECONDS)
+        at = random.integers(0, targets.shape[1], len(rows))
+        stacks = last_frames(streams.frames, rows, at, frames)
+        fit.step(_loss(network(torch.from_numpy(stacks)), torch.from_numpy(targets[rows, at])))
+    return Fitted(network.eval(), fit.seconds)
+
+
+def last_frames(frames: Bytes, rows: Any, seconds: Any, count: int) -> Bytes:
+    """Returns U8[K, count, H, W, 3]: the last frames of the given seconds of the given streams."""
+    ends = (np.asarray(seconds) + 1) * FRAMES_PER_SECOND
+    return np.stack([frames[row, end - count : end] for row, end in zip(rows, ends, strict=True)])
+
+
+class _Fit:
+    """AdamW with a warm-up and a cosine, over a number of steps or of processor seconds."""
+
+    def __init__(self, network: nn.Module, steps: int | None, checkpoint: Path, budget: float = 0.0) -> None:
+        self._network, self._checkpoint, self._budget = network, checkpoint, budget
+        self.steps = steps or 0
+        self.done, self.seconds = 0, 0.0
+        self._optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=WEIGHT_DECAY)
+        if checkpoint.exists():
+            saved = torch.load(checkpoint)
+            network.load_state_dict(saved["network"])
+            self._optimiser.load_state_dict(saved["optimiser"])
+            self.done, self.seconds = saved["done"], saved["seconds"]
+        network.train()
+        self._clock = time.process_time()
+        self._losses: list[float] = []
+
+    def step(self, loss: Tensor) -> None:
+        """One update, at the rate of its place in the fit."""
+        part = self.done / self.steps if self.steps else min(self.seconds / self._budget, 1.0)
+        rate = RATE * min(1.0, (part + 1e-3) / WARMUP_PART) * 0.5 * (1 + math.cos(math.pi * part))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
+        self._optimiser.step()
+        now = time.process_time()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        self.done += 1
+        self._losses.append(float(loss.detach()))
+        ended = self.done == self.steps if self.steps else self.seconds >= self._budget
+        if self.done % SAVED_EVERY == 0 or ended:
+            self._save()
+
+    def _save(self) -> None:
+        mean = float(np.mean(self._losses))
+        print(f"{type(self._network).__name__}: {self.done} steps, {self.seconds:.0f} s, loss {mean:.4f}", flush=True)
+        self._losses.clear()
+        saved = {
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "done": self.done,
+            "seconds": self.seconds,
+        }
+        part = self._checkpoint.with_suffix(".part")
+        torch.save(saved, part)
+        part.replace(self._checkpoint)
+
+
+def _stretches(
+    streams: Streams, random: np.random.Generator
+) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], int, np.ndarray[Any, np.dtype[np.bool_]]]]:
+    """Yields streams, first second and which memories are cleared, in the order of time for nine streams at a time."""
+    seconds = streams.labels.shape[1]
+    while True:
+        order = random.permutation(len(streams.names))
+        for first in range(0, len(order) - STREAMS + 1, STREAMS):
+            rows = order[first : first + STREAMS]
+            for start in range(0, seconds - STRETCH_SECONDS + 1, STRETCH_SECONDS):
+                cleared = random.random(STREAMS) < CLEARED_PART if start else np.ones(STREAMS, bool)
+                yield rows, start, cleared
+
+
+def _cut(frames: Bytes, targets: Labels, rows: Any, start: int) -> tuple[Bytes, Labels]:
+    end = start + STRETCH_SECONDS
+    cut = np.stack([frames[row, start * FRAMES_PER_SECOND : end * FRAMES_PER_SECOND] for row in rows])
+    return cut.reshape(len(rows), STRETCH_SECONDS, FRAMES_PER_SECOND, *cut.shape[2:]), targets[rows, start:end]
+
+
+def _loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    known = wanted != UNKNOWN
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, wanted.clamp(min=0).float(), reduction="none")
+    return (losses * known).sum() / known.sum()
+
+
+def recurrent_answers(network: Any, frames: Bytes) -> Floats:
+    """Returns probabilities F32[S, 6] for one stream U8[S * 8, H, W, 3], read from its start."""
+    state = torch.zeros(1, STATE_CHANNELS, *GRID)
+    answers = []
+    with torch.no_grad():
+        for second in frames.reshape(-1, FRAMES_PER_SECOND, *frames.shape[1:]):
+            logits, state = network(torch.from_numpy(second.copy())[None, None], state)
+            answers.append(torch.sigmoid(logits[0, 0]).numpy())
+    return np.stack(answers)
+
+
+def stack_answers(network: Any, frames: Bytes) -> Floats:
+    """Returns probabilities F32[S, 6] for one stream, each second from its last frames alone."""
+    seconds = len(frames) // FRAMES_PER_SECOND
+    answers = np.empty((seconds, OUTPUTS), np.float32)
+    with torch.no_grad():
+        for start in range(0, seconds, 50):
+            at = np.arange(start, min(start + 50, seconds))
+            stacks = last_frames(frames[None], np.zeros(len(at), int), at, network.frames)
+            answers[at] = torch.sigmoid(network(torch.from_numpy(stacks))).numpy()
+    return answers
