@@ -6,23 +6,27 @@ import grpc
 
 from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.model_service import ModelService
+from services.runtime.repository.serving import PipelineFactory
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
+from services.vision.pipelines import image_recognition, image_vectors, object_detection
 from services.vision.pipelines.image_decoding import ImageLimits
-from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
 from services.vision.servicer import VisionServicer
 from services.vision.settings import VisionSettings
 
 CONTRACT = "marquee.vision.v1.VisionService"
-TASK = "image-recognition"
 
 
 def build(settings: VisionSettings) -> ServiceDefinition:
     """Put the service together; nothing is loaded yet."""
     limits = ImageLimits(max_bytes=settings.maximum_image_bytes, max_pixels=settings.maximum_image_pixels)
-    pipelines = {TASK: lambda model: ImageRecognitionPipeline(model, limits)}
+    pipelines: dict[str, PipelineFactory] = {
+        image_recognition.TASK: lambda model: image_recognition.ImageRecognitionPipeline(model, limits),
+        image_vectors.TASK: lambda model: image_vectors.ImageVectorsPipeline(model, limits),
+        object_detection.TASK: lambda model: object_detection.ObjectDetectionPipeline(model, limits),
+    }
     service = ModelService("vision", settings, pipelines=pipelines, default_model=settings.default_model)
-    servicer = VisionServicer(service, settings.default_model)
+    servicer = VisionServicer(service, settings)
 
     def attach(server: grpc.aio.Server) -> None:
         vision_service_pb2_grpc.add_VisionServiceServicer_to_server(servicer, server)

@@ -11,7 +11,16 @@ from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, top_labels
+from services.vision.pipelines.image_vectors import ImageVectorsPipeline
+from services.vision.pipelines.object_detection import (
+    DEFAULT_OBJECTS,
+    DEFAULT_SCORE,
+    MAXIMUM_OBJECTS,
+    ObjectDetectionPipeline,
+    best_objects,
+)
 from services.vision.pipelines.picture_request import check_images, images_key
+from services.vision.settings import VisionSettings
 
 DEFAULT_TOP = 5
 MAXIMUM_TOP = 100
@@ -20,9 +29,14 @@ MAXIMUM_TOP = 100
 class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
     """Answers with the models of one vision service."""
 
-    def __init__(self, service: ModelService, default_model: str) -> None:
+    def __init__(self, service: ModelService, settings: VisionSettings) -> None:
         self._service = service
-        self._recognition = RequestedModels(service.models, ImageRecognitionPipeline, default_model)
+        models = service.models
+        self._recognition = RequestedModels(models, ImageRecognitionPipeline, settings.default_model)
+        self._vectors = RequestedModels[ImageRecognitionPipeline | ImageVectorsPipeline](
+            models, (ImageRecognitionPipeline, ImageVectorsPipeline), settings.default_model
+        )
+        self._objects = RequestedModels(models, ObjectDetectionPipeline, settings.default_objects_model)
 
     async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: CallContext) -> pb.ClassifyImageResponse:
         """Name what is in each picture."""
@@ -44,13 +58,35 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         check = Violations()
         check_images(check, request.images)
         check.raise_if_any()
-        serving, pipeline = await self._recognition.get(request.model)
+        serving, pipeline = await self._vectors.get(request.model)
         found, timings = await self._service.plane.infer(
             pipeline, request.images, model=serving.identity, cache_key=lambda: images_key(request.images)
         )
         return pb.EmbedImageResponse(
             vectors=[vector_pb2.Vector(values=vector.astype("<f4", copy=False).tobytes()) for vector in found.vectors],
             dimensions=pipeline.dimensions,
+            report=model_report(serving, timings),
+        )
+
+    async def DetectObjects(self, request: pb.DetectObjectsRequest, context: CallContext) -> pb.DetectObjectsResponse:
+        """Find objects in each picture."""
+        check = Violations()
+        check_images(check, request.images)
+        score = request.minimum_score if request.HasField("minimum_score") else DEFAULT_SCORE
+        check.within("minimum_score", score, 0.0, 1.0)
+        count = check.size("top_count", request.top_count, default=DEFAULT_OBJECTS, maximum=MAXIMUM_OBJECTS)
+        check.raise_if_any()
+        serving, pipeline = await self._objects.get(request.model)
+        found, timings = await self._service.plane.infer(
+            pipeline, request.images, model=serving.identity, cache_key=lambda: images_key(request.images)
+        )
+        return pb.DetectObjectsResponse(
+            results=[
+                pb.ImageObjects(
+                    objects=best_objects(scores, boxes, pipeline.labels, score, count), width=width, height=height
+                )
+                for scores, boxes, (width, height) in zip(found.scores, found.boxes, found.shown, strict=True)
+            ],
             report=model_report(serving, timings),
         )
 

@@ -28,7 +28,11 @@ class VisionSettings(ModelServiceSettings):
         description="Folder of the model repository: <name>/<version>/model.onnx and model.yaml.",
     )
     default_model: str = Field(
-        default="efficientnet-lite0", description="Model that answers calls whose model field is empty."
+        default="efficientnet-lite0",
+        description="Model that answers calls for labels or vectors of pictures whose model field is empty.",
+    )
+    default_objects_model: str = Field(
+        default="doom-detector", description="Model that finds objects when the model field is empty."
     )
     maximum_image_bytes: int = Field(default=8 << 20, ge=1, description="Largest encoded picture, in bytes.")
     maximum_image_pixels: int = Field(
