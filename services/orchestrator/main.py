@@ -14,6 +14,7 @@ from marquee.entertainment.v1 import (
     event_service_pb2_grpc,
     experiment_service_pb2_grpc,
     insight_service_pb2_grpc,
+    media_service_pb2_grpc,
     moderation_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     route_service_pb2_grpc,
@@ -26,6 +27,9 @@ from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.content.analysis import TextAnalyzer
 from services.orchestrator.content.language import load_tables_soon
+from services.orchestrator.content.media.attachment import Attacher
+from services.orchestrator.content.media.image import ImageAnalyzer
+from services.orchestrator.content.media.similar import SimilarPictures
 from services.orchestrator.content.moderation.moderator import Moderator
 from services.orchestrator.content.writing.blurbs import Blurbs
 from services.orchestrator.content.writing.explanations import Explanations
@@ -55,6 +59,7 @@ from services.orchestrator.servicers.content import ContentServicer
 from services.orchestrator.servicers.event import EventServicer
 from services.orchestrator.servicers.experiment import ExperimentServicer
 from services.orchestrator.servicers.insight import InsightServicer
+from services.orchestrator.servicers.media import MediaServicer
 from services.orchestrator.servicers.moderation import ModerationServicer
 from services.orchestrator.servicers.recommendation import RecommendationServicer
 from services.orchestrator.servicers.route import RouteServicer
@@ -81,6 +86,7 @@ CONTRACTS = [
         "RouteService",
         "ContentService",
         "ModerationService",
+        "MediaService",
         "SearchService",
         "WritingService",
     )
@@ -132,6 +138,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     content = ContentServicer(TextAnalyzer(mesh, settings))
     moderator = Moderator(store, mesh, settings)
     moderation = ModerationServicer(store, moderator)
+    alike, attacher = SimilarPictures(store, snapshots), Attacher(store, models)
+    media = MediaServicer(ImageAnalyzer(mesh, moderator, alike, attacher, settings))
     writer = ItemWriter(Rephraser(mesh, moderator))
     writing = WritingServicer(
         Explanations(store, ItemExplainer(recommender), writer, settings),
@@ -155,6 +163,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         (bundle_service_pb2_grpc.add_BundleServiceServicer_to_server, BundleServicer(store, bundles)),
         (content_service_pb2_grpc.add_ContentServiceServicer_to_server, content),
         (moderation_service_pb2_grpc.add_ModerationServiceServicer_to_server, moderation),
+        (media_service_pb2_grpc.add_MediaServiceServicer_to_server, media),
         (writing_service_pb2_grpc.add_WritingServiceServicer_to_server, writing),
         (search_service_pb2_grpc.add_SearchServiceServicer_to_server, search),
         (route_service_pb2_grpc.add_RouteServiceServicer_to_server, RouteServicer(store, bundles)),

@@ -186,11 +186,27 @@ class Mesh:
         return await _call("vision", self._vision.EmbedImage, vision_pb.EmbedImageRequest(images=images), seconds)
 
     async def classify_images(
-        self, images: Sequence[vision_pb.Image], top_count: int, seconds: float
+        self, images: Sequence[vision_pb.Image], top_count: int, seconds: float, model: str = ""
     ) -> vision_pb.ClassifyImageResponse:
-        """Return the best labels of each picture."""
-        request = vision_pb.ClassifyImageRequest(images=images, top_count=top_count)
+        """Return the best labels of each picture, by the service's default model unless another is named."""
+        request = vision_pb.ClassifyImageRequest(images=images, top_count=top_count, model=model)
         return await _call("vision", self._vision.ClassifyImage, request, seconds)
+
+    async def detect_objects(
+        self, images: Sequence[vision_pb.Image], minimum_score: float, seconds: float
+    ) -> vision_pb.DetectObjectsResponse:
+        """Return the objects of each picture."""
+        request = vision_pb.DetectObjectsRequest(images=images, minimum_score=minimum_score)
+        return await _call("vision", self._vision.DetectObjects, request, seconds)
+
+    async def detect_faces(self, images: Sequence[vision_pb.Image], seconds: float) -> vision_pb.DetectFacesResponse:
+        """Return the faces of each picture and what they show."""
+        request = vision_pb.DetectFacesRequest(images=images, expressions=True)
+        return await _call("vision", self._vision.DetectFaces, request, seconds)
+
+    async def screen_images(self, images: Sequence[vision_pb.Image], seconds: float) -> vision_pb.ScreenImageResponse:
+        """Return how probably each picture is not safe for work."""
+        return await _call("vision", self._vision.ScreenImage, vision_pb.ScreenImageRequest(images=images), seconds)
 
     async def load_bundle(self, family: Family, tenant: str, version: str, seconds: float) -> repository_pb.Bundle:
         """Make one service load a bundle."""

@@ -63,6 +63,9 @@ class OrchestratorSettings(ServiceSettings):
     content_seconds: float = Field(
         default=5.0, gt=0, le=60, description="Longest that a model service may take to analyse or moderate texts."
     )
+    media_seconds: float = Field(
+        default=10.0, gt=0, le=60, description="Longest that the analysis of a picture may take, all models together."
+    )
     generation_seconds: float = Field(
         default=120.0,
         gt=0,

@@ -95,6 +95,7 @@ async def content_mesh(
     with_text: bool = True,
     with_classical: bool = True,
     content_seconds: float = 20.0,
+    vision_address: str = NOWHERE,
     **text_options: Any,
 ) -> AsyncIterator[ContentMesh]:
     """Run the services; their state lies in the folder. `text_options` are settings of the text service."""
@@ -115,8 +116,9 @@ async def content_mesh(
             store_url=f"sqlite:///{folder / 'store.sqlite'}",
             text_address=addresses["text"],
             classical_address=addresses["classical"],
-            vision_address=NOWHERE,
+            vision_address=vision_address,
             content_seconds=content_seconds,
+            media_seconds=content_seconds,
             # Tests run on machines that do other things too.
             recommend_deadline_seconds=20.0,
             history_seconds=20.0,

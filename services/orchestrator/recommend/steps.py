@@ -99,6 +99,13 @@ FALLBACKS: dict[str, str] = {
     "similar/classical": "likeness is judged by content alone",
     "similar/text": "likeness is judged without text",
     "similar/vision": "likeness is judged without pictures",
+    "media/labels": "nothing is said about what it shows, and nothing is attached",
+    "media/objects": "no objects are named",
+    "media/faces": "no faces are named",
+    "media/safety": "the policy's when_unknown decides",
+    "media/vector": "no items are named that look alike, and nothing is attached",
+    "media/game": "no game is named",
+    "media/similar": "no items are named that look alike",
 }
 """What happens without each step; printed in the documentation."""
 

@@ -39,8 +39,8 @@ class Moderator:
     mesh: Mesh
     settings: OrchestratorSettings
 
-    async def policy(self, tenant: str, name: str, version: int = 0) -> pb.ModerationPolicy:
-        """Return a version of a policy, with 0 the one that decides.
+    async def policy(self, tenant: str, name: str, version: int = 0, field: str = "policy") -> pb.ModerationPolicy:
+        """Return a version of a policy, with 0 the one that decides; `field` is where the request names it.
 
         Raises:
             NotFound: it was never set.
@@ -50,7 +50,7 @@ class Moderator:
         if stored is not None:
             return policy_message(stored)
         if version or (name or DEFAULT_NAME) != DEFAULT_NAME:
-            raise NotFound("policy", "moderation policy", name, "set it with SetModerationPolicy, or name none")
+            raise NotFound(field, "moderation policy", name, "set it with SetModerationPolicy, or name none")
         return BUILT_IN
 
     async def moderate(

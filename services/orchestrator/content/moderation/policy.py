@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from marquee.entertainment.v1 import moderation_service_pb2 as pb
 from services.orchestrator.content.moderation.canonical import canonical
+from services.orchestrator.content.moderation.image_rule import BUILT_IN_IMAGE_RULE, check_image_rule
 from services.orchestrator.content.moderation.lexicon import load_lexicon
 from services.orchestrator.content.moderation.toxicity import TOXIC, Finding, Place, Reading
 from services.runtime.validation import Violations
@@ -29,6 +30,7 @@ BUILT_IN = pb.ModerationPolicy(
     # Words of chats that the models, which met few of them, take for insults or for disguises of some.
     allowed_phrases=["5head", "afk", "kekw", "noob", "noobs", "pog", "pogchamp", "poggers", "sus", "widepeepohappy"],
     when_unknown=REVIEW,
+    image_rule=BUILT_IN_IMAGE_RULE,
     note="built in: decides until the tenant sets one",
 )
 """Version 0."""
@@ -54,6 +56,8 @@ def check_policy(check: Violations, field: str, policy: pb.ModerationPolicy, *, 
                 check.text(f"{field}.{kind}[{index}]", phrase, minimum=2, maximum=100)
     if policy.when_unknown not in pb.ModerationAction.values():
         check.add(f"{field}.when_unknown", f"is {policy.when_unknown}, which is no action that this version knows")
+    if policy.HasField("image_rule"):
+        check_image_rule(check, f"{field}.image_rule", policy.image_rule)
     check.text(f"{field}.note", policy.note, minimum=0, maximum=500)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from marquee.entertainment.v1 import writing_service_pb2 as pb
 from marquee.text.v1 import generation_pb2 as generation_pb
+from services.orchestrator.content.model_errors import as_service_error
 from services.orchestrator.content.moderation.moderator import Moderator
 from services.orchestrator.content.moderation.policy import BLOCK
-from services.orchestrator.content.writing.model_errors import as_service_error
 from services.orchestrator.mesh import Mesh, MeshError
 from services.orchestrator.recommend.steps import StepLog
 from services.orchestrator.settings import OrchestratorSettings
@@ -53,7 +53,7 @@ class Generation:
                 async for reply in replies:
                     yield reply
         except MeshError as error:
-            raise as_service_error(error) from error
+            raise as_service_error(error, "ask for fewer tokens or more time") from error
 
     async def _held_back(
         self, tenant: str, policy: str, pieces: AsyncIterator[generation_pb.GenerateTextResponse]

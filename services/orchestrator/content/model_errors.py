@@ -21,17 +21,23 @@ _CALLERS = frozenset(
         grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.PERMISSION_DENIED,
     }
 )
 
 
-def as_service_error(error: MeshError) -> ServiceError:
-    """Return the error for our caller: what the caller can mend keeps its code, reason and fields; the rest is ours."""
+def as_service_error(error: MeshError, when_late: str) -> ServiceError:
+    """Return the error for our caller: what the caller can mend keeps its code, reason and fields; the rest is ours.
+
+    Args:
+        error: the failed call.
+        when_late: what the caller can do when the time was too short.
+    """
     if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlinePassed("the text service was not done before the deadline; ask for fewer tokens or more time")
+        return DeadlinePassed(f"the {error.family} service was not done before the deadline; {when_late}")
     if error.code not in _CALLERS:
-        return Unavailable("TEXT_SERVICE_UNAVAILABLE", f"{error.summary()}; try again later")
-    info, violations, retry = _details(error.cause)
+        return Unavailable(f"{error.family.upper()}_SERVICE_UNAVAILABLE", f"{error.summary()}; try again later")
+    info, violations, retry = error_details(error.cause)
     return ServiceError(
         error.code,
         info.reason or error.code.name,
@@ -42,9 +48,10 @@ def as_service_error(error: MeshError) -> ServiceError:
     )
 
 
-def _details(
+def error_details(
     cause: grpc.aio.AioRpcError,
 ) -> tuple[error_details_pb2.ErrorInfo, list[FieldViolation], float | None]:
+    """Return reason and facts, the fields that are wrong, and the seconds after which to try again, as far as given."""
     info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     seconds = None
     for key, value in cause.trailing_metadata() or ():
