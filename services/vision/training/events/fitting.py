@@ -1,8 +1,8 @@
 """Fits the recurrent network and, for the same processor time, the same backbone on a stack of frames.
 
-The recurrent network reads nine streams side by side in stretches of eight seconds and keeps its memory from one to
-the next (truncated backpropagation through time). The stack is given seconds in random order. Both see every label of
-every second; what the emulator does not tell is left out of the loss.
+The recurrent network reads twelve streams side by side in stretches of four seconds; when their turn comes again, they
+go on with the memory they had (truncated backpropagation through time). The stack is given seconds in random order. Both
+see every label of every second; what the emulator does not tell is left out of the loss.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from services.vision.training.data.gameplay_clips import FRAMES_PER_SECOND, UNKNOWN, Bytes, Floats, Labels
-from services.vision.training.events.highlights import highlights, scales
+from services.vision.training.events.highlights import scales, with_highlights
 from services.vision.training.events.networks import GRID, OUTPUTS, STATE_CHANNELS, RecurrentEvents, StackedEvents
 from services.vision.training.events.streams import Streams
 
 SEED = 7
-STREAMS, STRETCH_SECONDS = 9, 8
+STREAMS, STRETCH_SECONDS = 12, 4
 RATE, WEIGHT_DECAY, LARGEST_GRADIENT, WARMUP_PART = 3e-3, 1e-2, 1.0, 0.05
 # A stream's memory is cleared now and then, because a service starts without one.
 CLEARED_PART = 0.1
-SAVED_EVERY = 100
+SAVED_EVERY = 50
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,7 @@ class Fitted:
 
 def targets_of(streams: Streams, training: Streams) -> Labels:
     """Returns I8[N, S, 6]: the events and the highlight, which is on the scale of the training streams."""
-    scale = scales(training.names, training.counts)
-    found = [highlights(counts, scale[str(name)]) for name, counts in zip(streams.names, streams.counts, strict=True)]
-    return np.concatenate([streams.labels, np.stack(found)[..., None]], -1)
+    return with_highlights(streams, scales(training.names, training.counts))
 
 
 def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path) -> Fitted:
@@ -51,17 +51,16 @@ def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path) -> Fitted:
     torch.manual_seed(SEED)
     network = RecurrentEvents().to(memory_format=torch.channels_last)
     targets = targets_of(streams, streams)
-    stretches = _stretches(streams, np.random.default_rng(SEED))
-    per_epoch = len(streams.names) // STREAMS * (targets.shape[1] // STRETCH_SECONDS)
-    fit = _Fit(network, int(epochs * per_epoch), checkpoint)
-    state = torch.zeros(STREAMS, STATE_CHANNELS, *GRID)
-    for step, (rows, start, cleared) in zip(range(fit.steps), stretches, strict=False):
+    random = np.random.default_rng(SEED)
+    fit = _Fit(network, int(epochs * targets[..., 0].size / (STREAMS * STRETCH_SECONDS)), checkpoint)
+    states = torch.zeros(len(targets), STATE_CHANNELS, *GRID)
+    for step, (rows, starts, cleared) in zip(range(fit.steps), _stretches(*targets.shape[:2], random), strict=False):
         if step < fit.done:
             continue
-        state = state * torch.from_numpy(~cleared).view(-1, 1, 1, 1)
-        frames, wanted = _cut(streams.frames, targets, rows, start)
+        frames, wanted = _cut(streams.frames, targets, rows, starts)
+        state = states[rows] * torch.from_numpy(~cleared).view(-1, 1, 1, 1)
         logits, state = network(torch.from_numpy(frames), state)
-        state = state.detach()
+        states[rows] = state.detach()
         fit.step(_loss(logits, torch.from_numpy(wanted)))
     return Fitted(network.eval(), fit.seconds)
 
@@ -138,23 +137,32 @@ class _Fit:
 
 
 def _stretches(
-    streams: Streams, random: np.random.Generator
-) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], int, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Yields streams, first second and which memories are cleared, in the order of time for nine streams at a time."""
-    seconds = streams.labels.shape[1]
+    streams: int, seconds: int, random: np.random.Generator
+) -> Iterator[tuple[Indices, Indices, np.ndarray[Any, np.dtype[np.bool_]]]]:
+    """Yields twelve streams, where each of them goes on, and which of their memories are cleared.
+
+    Each stream goes on where it was left, but not at once: a step that follows another one sees other games.
+    """
+    at = random.integers(0, seconds // STRETCH_SECONDS, streams) * STRETCH_SECONDS
+    fresh = np.ones(streams, bool)
+    waiting = np.empty(0, np.int64)
     while True:
-        order = random.permutation(len(streams.names))
-        for first in range(0, len(order) - STREAMS + 1, STREAMS):
-            rows = order[first : first + STREAMS]
-            for start in range(0, seconds - STRETCH_SECONDS + 1, STRETCH_SECONDS):
-                cleared = random.random(STREAMS) < CLEARED_PART if start else np.ones(STREAMS, bool)
-                yield rows, start, cleared
+        if len(waiting) < STREAMS:
+            waiting = np.concatenate([waiting, np.setdiff1d(random.permutation(streams), waiting, assume_unique=True)])
+        rows, waiting = waiting[:STREAMS], waiting[STREAMS:]
+        starts = at[rows]
+        yield rows, starts, fresh[rows] | (random.random(STREAMS) < CLEARED_PART)
+        at[rows] = starts + STRETCH_SECONDS
+        fresh[rows] = at[rows] + STRETCH_SECONDS > seconds
+        at[fresh] = 0
 
 
-def _cut(frames: Bytes, targets: Labels, rows: Any, start: int) -> tuple[Bytes, Labels]:
-    end = start + STRETCH_SECONDS
-    cut = np.stack([frames[row, start * FRAMES_PER_SECOND : end * FRAMES_PER_SECOND] for row in rows])
-    return cut.reshape(len(rows), STRETCH_SECONDS, FRAMES_PER_SECOND, *cut.shape[2:]), targets[rows, start:end]
+def _cut(frames: Bytes, targets: Labels, rows: Indices, starts: Indices) -> tuple[Bytes, Labels]:
+    spans = [(row, slice(start, start + STRETCH_SECONDS)) for row, start in zip(rows, starts, strict=True)]
+    cut = np.stack([frames[row, span.start * FRAMES_PER_SECOND : span.stop * FRAMES_PER_SECOND] for row, span in spans])
+    return cut.reshape(len(rows), STRETCH_SECONDS, FRAMES_PER_SECOND, *cut.shape[2:]), np.stack(
+        [targets[span] for span in spans]
+    )
 
 
 def _loss(logits: Tensor, wanted: Tensor) -> Tensor:

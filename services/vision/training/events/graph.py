@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from services.vision.training.data.gameplay_clips import EVENTS, FRAMES_PER_SECOND, HEIGHT, WIDTH
-from services.vision.training.events.networks import GRID, STATE_CHANNELS, RecurrentEvents
+from services.vision.training.events.networks import GRID, STATE_CHANNELS, RecurrentEvents, StackedEvents
 
 INPUTS = ("frames", "state")
 OUTPUTS = ("events", "highlight", "next_state")
@@ -29,32 +30,64 @@ class OneSecond(nn.Module):
         return probabilities[:, : len(EVENTS)], probabilities[:, len(EVENTS)], next_state
 
 
+class OneStack(nn.Module):
+    """Probabilities F32[B, 6] of the last frames of B seconds: what the recurrent network is compared with."""
+
+    def __init__(self, network: StackedEvents) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Returns the events and, last, the highlight, of U8[B, stack, H, W, 3]."""
+        return torch.sigmoid(self.network(frames))
+
+
 def export(network: RecurrentEvents) -> onnx.ModelProto:
     """Returns the graph of a fitted network, with a batch of any size; the network itself stays as it is."""
     served = copy.deepcopy(network).eval()
-    for index, module in enumerate(served.backbone.layers):
+    for layers in (served.backbone.layers, served.mix):
+        _fuse(layers)
+    state = torch.zeros(2, STATE_CHANNELS, *GRID)
+    return _exported(OneSecond(served).eval(), (_frames(FRAMES_PER_SECOND), state), INPUTS, OUTPUTS)
+
+
+def export_stack(network: StackedEvents) -> onnx.ModelProto:
+    """Returns the graph of a fitted stack: `frames` to `probabilities`."""
+    compared = copy.deepcopy(network).eval()
+    for layers in (compared.backbone.layers, compared.mix):
+        _fuse(layers)
+    return _exported(OneStack(compared).eval(), (_frames(network.frames),), INPUTS[:1], ("probabilities",))
+
+
+def _frames(count: int) -> Tensor:
+    return torch.zeros(2, count, HEIGHT, WIDTH, 3, dtype=torch.uint8)
+
+
+def _fuse(layers: nn.Sequential) -> None:
+    """Puts each normalisation into the convolution before it."""
+    for index, module in enumerate(layers):
         if isinstance(module, nn.BatchNorm2d):
-            convolution = served.backbone.layers[index - 1]
-            served.backbone.layers[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(convolution, module)
-            served.backbone.layers[index] = nn.Identity()
+            layers[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(layers[index - 1], module)
+            layers[index] = nn.Identity()
+
+
+def _exported(
+    module: nn.Module, samples: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
     batch = torch.export.Dim("batch", min=1, max=1024)
     program = torch.onnx.export(
-        OneSecond(served).eval(),
-        (
-            torch.zeros(2, FRAMES_PER_SECOND, HEIGHT, WIDTH, 3, dtype=torch.uint8),
-            torch.zeros(2, STATE_CHANNELS, *GRID),
-        ),
+        module,
+        samples,
         dynamo=True,
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        dynamic_shapes=({0: batch}, {0: batch}),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_shapes=tuple({0: batch} for _ in samples),
         verbose=False,
     )
     assert program is not None
-    graph = program.model_proto
-    # Where the build ran, line by line: of no use to whoever serves the graph.
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del graph.metadata_props[:]
-    return graph
+    model = program.model_proto
+    # The exporter notes source lines, with the paths of this machine, at every node.
+    for entry in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del entry.metadata_props[:]
+    del model.metadata_props[:], model.graph.value_info[:]
+    return model

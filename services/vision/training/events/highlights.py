@@ -9,13 +9,15 @@ moment begins and how it ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from services.vision.training.data.gameplay_clips import Floats
+from services.vision.training.data.gameplay_clips import Floats, Labels
+from services.vision.training.events.streams import Streams
 
 # Points, kills, damage, lives.
 IMPORTANCE = np.array([1, 2, 1, 2], np.float32)
@@ -60,9 +62,33 @@ def highlights(counts: Floats, scale: Usual) -> Flags:
     return near.astype(np.int8)
 
 
-def scales(names: np.ndarray[Any, np.dtype[np.str_]], counts: Floats) -> Mapping[str, Usual]:
-    """Returns each game's scale from the names [N] and counts F32[N, S, 4] of training streams."""
-    return {str(name): usual(counts[names == name].reshape(-1, counts.shape[-1])) for name in np.unique(names)}
+def scales(names: Sequence[str], counts: Floats) -> Mapping[str, Usual]:
+    """Returns each game's scale from the names and counts F32[N, S, 4] of training streams."""
+    games = np.asarray(names)
+    return {name: usual(counts[games == name].reshape(-1, counts.shape[-1])) for name in dict.fromkeys(names)}
+
+
+def with_highlights(streams: Streams, of_games: Mapping[str, Usual]) -> Labels:
+    """Returns targets I8[N, S, 6] of N streams: the labels of the events and, last, the highlight."""
+    found = [highlights(counts, of_games[name]) for name, counts in zip(streams.names, streams.counts, strict=True)]
+    return np.concatenate([streams.labels, np.stack(found)[..., None]], -1)
+
+
+def scales_as_text(of_games: Mapping[str, Usual]) -> str:
+    """Returns JSON that `scales_of_text` reads back."""
+    document = {
+        name: {"amounts": [float(amount) for amount in scale.amounts], "threshold": scale.threshold}
+        for name, scale in of_games.items()
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def scales_of_text(text: str) -> Mapping[str, Usual]:
+    """Returns the scales that `scales_as_text` wrote."""
+    return {
+        name: Usual(np.array(scale["amounts"], np.float32), scale["threshold"])
+        for name, scale in json.loads(text).items()
+    }
 
 
 def _weights(counts: Floats, amounts: Floats) -> Floats:

@@ -49,7 +49,13 @@ class RecurrentEvents(nn.Module):
         self.backbone = Backbone()
         self.from_features = nn.Conv2d(FEATURES, 3 * MEMORY, 3, padding=1)
         self.from_memory = nn.Conv2d(MEMORY, 3 * MEMORY, 3, padding=1)
-        self.head = Head(4 * MEMORY)
+        self.mix = nn.Sequential(
+            nn.Conv2d(FEATURES + MEMORY, 2 * MEMORY, 1, bias=False), nn.BatchNorm2d(2 * MEMORY), nn.ReLU(inplace=True)
+        )
+        self.head = Head(8 * MEMORY)
+        with torch.no_grad():
+            # Begins by keeping most of what it remembers, over seconds rather than frames.
+            self.from_features.bias[:MEMORY] = 1.5
 
     def forward(self, frames: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Reads S whole seconds.
@@ -65,14 +71,16 @@ class RecurrentEvents(nn.Module):
         memory, packed = state[:, :MEMORY], state[:, MEMORY:]
         before = nn.functional.pixel_shuffle(packed, STEP)[:, 0]
         channels, last = with_change(frames.flatten(1, 2), before)
-        inputs = self.from_features(self.backbone(channels.flatten(0, 1))).unflatten(0, (batch, seconds * rate))
-        seen = []
+        features = self.backbone(channels.flatten(0, 1))
+        inputs = self.from_features(features).unflatten(0, (batch, seconds * rate))
+        remembered = []
         # Unbound once: a slice for each frame would make the backward pass clear the whole tensor each time.
         for each_frame in inputs.unbind(1):
             memory = self._step(each_frame, memory)
-            seen.append(torch.cat([memory.mean((2, 3)), memory.amax((2, 3))], 1))
-        each = torch.stack(seen, 1).unflatten(1, (seconds, rate))
-        logits = self.head(torch.cat([each[:, :, -1], each.amax(2)], -1))
+            remembered.append(memory)
+        mixed = self.mix(torch.cat([features, torch.stack(remembered, 1).flatten(0, 1)], 1))
+        seen = torch.cat([mixed.mean((2, 3)), mixed.amax((2, 3))], 1).unflatten(0, (batch, seconds, rate))
+        logits = self.head(torch.cat([seen[:, :, -1], seen.amax(2)], -1))
         return logits, torch.cat([memory, nn.functional.pixel_unshuffle(last[:, None], STEP)], 1)
 
     def _step(self, inputs: Tensor, memory: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,13 +27,13 @@ class Streams:
     """N streams of S seconds.
 
     Attributes:
-        names: The game of each stream, [N].
+        names: The game of each stream, N of them.
         frames: U8[N, S * 8, H, W, 3].
         counts: F32[N, S, 4], see `gameplay_clips.Counts`.
         labels: I8[N, S, 5], see `gameplay_clips.Clip`.
     """
 
-    names: np.ndarray[Any, np.dtype[np.str_]]
+    names: list[str]
     frames: Bytes
     counts: Floats
     labels: Labels
@@ -50,16 +49,18 @@ def streams_of(split: str, folder: Path) -> Streams:
     if not rest_file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         count, seconds = PLAN[split]
-        names = np.repeat(list(GAMES), count)
+        names = [name for name in GAMES for _ in range(count)]
         shape = (len(names), seconds * FRAMES_PER_SECOND, HEIGHT, WIDTH, 3)
         frames = np.lib.format.open_memmap(frames_file, "w+", np.uint8, shape)
         labels, counts = [], []
         for index, name in enumerate(names):
-            clip = record(str(name), split, seconds, index % count)
+            clip = record(name, split, seconds, index % count)
             frames[index] = clip.frames
             labels.append(clip.labels)
             counts.append(clip.counts)
         frames.flush()
         np.savez(rest_file, names=names, labels=np.stack(labels), counts=np.stack(counts))
     with np.load(rest_file) as rest:
-        return Streams(rest["names"], np.load(frames_file, mmap_mode="r"), rest["counts"], rest["labels"])
+        return Streams(
+            [str(name) for name in rest["names"]], np.load(frames_file, mmap_mode="r"), rest["counts"], rest["labels"]
+        )
