@@ -15,10 +15,14 @@ from pathlib import Path
 from services.runtime.training.publish import publish_version
 from services.vision.training.efficientnet_lite_version import build_efficientnet_lite
 from services.vision.training.version import Version
+from services.vision.training.vision_transformer.fashion_version import build_fashion
+from services.vision.training.vision_transformer.games_version import build_games
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 BUILDERS: Mapping[str, Callable[[], Version]] = {
     "efficientnet-lite0": build_efficientnet_lite,
+    "vit-atari-games": build_games,
+    "vit-fashion-mnist": build_fashion,
 }
 
 
