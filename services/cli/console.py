@@ -52,6 +52,12 @@ class Stage:
         self._progress: Progress | None = None
         self._said = self._start
 
+    def expect(self, total: int) -> None:
+        """Tell how many units there are, where that is known only once the work goes on; start with a total of 0."""
+        self.total = total
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], total=total)
+
     def advance(self, count: int = 1) -> None:
         """Count `count` more units as done."""
         self.done += count

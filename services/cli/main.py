@@ -29,6 +29,7 @@ from services.cli.catalog import command as catalog
 from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
 from services.cli.load.examples import EPILOG as LOAD_EXAMPLES
+from services.cli.media import clip, image
 
 EPILOG = """
 [bold]The whole story in one command[/]
@@ -78,7 +79,9 @@ app.command(epilog=recommend.SIMILAR_EXAMPLES)(recommend.similar)
 app.command(epilog=search.EPILOG)(search.search)
 app.command(epilog=home.EPILOG)(home.home)
 app.command(epilog=insight.EPILOG)(insight.insight)
-app.add_typer(analyze.app, name="analyze", help="What can be said of texts.")
+analyze.app.command(epilog=image.EPILOG)(image.image)
+analyze.app.command(epilog=clip.EPILOG)(clip.clip)
+app.add_typer(analyze.app, name="analyze", help="What can be said of texts, pictures and clips.")
 app.command(epilog=moderate.EPILOG)(moderate.moderate)
 app.add_typer(models.app, name="models", help="Models: bring your own, list, try, remove.", epilog=models.EPILOG)
 app.add_typer(

@@ -1,0 +1,1 @@
+"""Commands for pictures and clips, and the pictures that they draw."""
