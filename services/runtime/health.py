@@ -34,6 +34,16 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """Whether the process as a whole is SERVING."""
         return bool(self._status[OVERALL] == _Response.SERVING)
 
+    @property
+    def draining(self) -> bool:
+        """Whether the process has been told to stop."""
+        return self._draining
+
+    async def wait_for_drain(self) -> None:
+        """Return when the process has been told to stop."""
+        while not self._draining:
+            await self._changed.wait()
+
     def set_serving(self, serving: bool) -> None:
         """Set every service of the process; one that drains stays NOT_SERVING."""
         if not self._draining and serving != self.serving:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 from marquee.common.v1 import vector_pb2
+from marquee.vision.v1 import video_pb2, vision_service_pb2_grpc
 from marquee.vision.v1 import vision_service_pb2 as pb
-from marquee.vision.v1 import vision_service_pb2_grpc
 from services.runtime.bundles.candidates import generate_candidates
 from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
@@ -21,6 +24,7 @@ from services.vision.pipelines.object_detection import (
 )
 from services.vision.pipelines.picture_request import check_images, images_key
 from services.vision.settings import VisionSettings
+from services.vision.video.servicer import VideoAnalysis
 
 DEFAULT_TOP = 5
 MAXIMUM_TOP = 100
@@ -32,6 +36,7 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
     def __init__(self, service: ModelService, settings: VisionSettings) -> None:
         self._service = service
         models = service.models
+        self.video = VideoAnalysis(service, settings)
         self._recognition = RequestedModels(models, ImageRecognitionPipeline, settings.default_model)
         self._vectors = RequestedModels[ImageRecognitionPipeline | ImageVectorsPipeline](
             models, (ImageRecognitionPipeline, ImageVectorsPipeline), settings.default_model
@@ -89,6 +94,14 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
             ],
             report=model_report(serving, timings),
         )
+
+    async def AnalyzeVideo(
+        self, requests: AsyncIterator[video_pb2.AnalyzeVideoRequest], context: CallContext
+    ) -> AsyncIterator[video_pb2.AnalyzeVideoResponse]:
+        """Say what happens in a video while it arrives."""
+        async with aclosing(self.video.answer(requests, context)) as responses:
+            async for response in responses:
+                yield response
 
     async def GenerateCandidates(
         self, request: pb.GenerateCandidatesRequest, context: CallContext

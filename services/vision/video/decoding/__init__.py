@@ -1,0 +1,1 @@
+"""The decoder: a process of its own for each stream. Only `demuxing` and `filters` import `av`."""
