@@ -16,15 +16,24 @@ from services.runtime.sources import DataSettings
 from services.runtime.training.publish import cpu_session
 from services.vision.training.data.doom_frames import LABELS, PARTS, Frame, collect, map_name, save
 from services.vision.training.detection.convolutional import suppressed
-from services.vision.training.detection.fitting import HISTORY_FILE, NETWORKS, WEIGHTS_FILE, Fit
+from services.vision.training.detection.fitting import (
+    FROZEN_STEPS,
+    HISTORY_FILE,
+    NETWORKS,
+    WEIGHTS_FILE,
+    WHOLE_STEPS,
+    Fit,
+)
 from services.vision.training.detection.frames import HEIGHT, WIDTH, read, stretch
 from services.vision.training.detection.graph import compact, export
 from services.vision.training.detection.measuring import Figures, figures, graph_answers
 from services.vision.training.detection.network import QUERIES
+from services.vision.training.detection.samples import sheet
 from services.vision.training.speed import hardware
 from services.vision.training.version import CARDS, LABELS_FILE, Version
 
 NAME = "doom-detector"
+SAMPLES_FILE = "samples.jpg"
 LEAST_MEAN, LARGEST_LOSS = 0.45, 0.01
 # Frames of the test maps whose answers are kept: one alone, two together.
 GOLDEN_FRAMES = ((10,), (250, 450))
@@ -70,7 +79,8 @@ def build_doom_detector() -> Version:
     graph = compact(export(networks["detr"]))
     frames = read(kept / "frames" / "test")
     exact = figures(frames, graph_answers(exported["detr"], frames))
-    served = figures(frames, graph_answers(graph, frames))
+    answers = graph_answers(graph, frames)
+    served = figures(frames, answers)
     compared = figures(frames, _cell_answers(exported["cnn"], frames))
     lost = max(exact.mean_half - served.mean_half, exact.mean_ten - served.mean_ten)
     difference = _difference(networks["detr"], graph, frames[:: len(frames) // 40])
@@ -89,12 +99,15 @@ def build_doom_detector() -> Version:
             maps={part: ", ".join(map_name(number) for number in maps) for part, (maps, _, _) in PARTS.items()},
             uncounted=", ".join(label for label in LABELS if label not in served.counted) or "none",
             counted=len(served.counted),
+            classes=len(LABELS),
+            steps=FROZEN_STEPS + WHOLE_STEPS,
+            minutes=_history(kept, "detr")[-1]["seconds"] / 60,
         )
     )
     return Version(
         MANIFEST,
         graph,
-        {LABELS_FILE: ("\n".join(LABELS) + "\n").encode()},
+        {LABELS_FILE: ("\n".join(LABELS) + "\n").encode(), SAMPLES_FILE: sheet(frames, answers)},
         [{"pixels": np.stack([stretch(frames[number].pixels) for number in case])} for case in GOLDEN_FRAMES],
         card,
         served.mean_half >= LEAST_MEAN and lost <= LARGEST_LOSS,
@@ -166,13 +179,17 @@ def _means(served: Figures, exact: Figures, compared: Figures) -> str:
     return "\n".join(rows)
 
 
+def _history(kept: Path, name: str) -> list[dict[str, float]]:
+    points: list[dict[str, float]] = json.loads((kept / name / HISTORY_FILE).read_text(encoding="utf-8"))
+    return points
+
+
 def _histories(kept: Path) -> str:
     rows = ["| detector | steps | core-minutes | mAP@.50 | mAP@[.50:.95] |", "|---|---|---|---|---|"]
     for name in NETWORKS:
-        points = json.loads((kept / name / HISTORY_FILE).read_text(encoding="utf-8"))
         rows += [
             f"| {name} | {one['steps']} | {one['seconds'] / 60:.1f} | {one['map50']:.3f} | {one['map']:.3f} |"
-            for one in points
+            for one in _history(kept, name)
         ]
     return "\n".join(rows)
 
