@@ -30,12 +30,14 @@ from marquee_client.errors import (
     Unavailable,
     Unimplemented,
 )
+from marquee_client.media import ClipWishes, MediaWishes
 from marquee_client.options import ListOptions, RecommendOptions, SearchOptions
 from marquee_client.writing import GenerationWishes, WritingWishes
 
 __all__ = [
     "AsyncMarqueeClient",
     "Cancelled",
+    "ClipWishes",
     "DeadlineExceeded",
     "FailedPrecondition",
     "FieldViolation",
@@ -45,6 +47,7 @@ __all__ = [
     "ListOptions",
     "MarqueeClient",
     "MarqueeError",
+    "MediaWishes",
     "NotFound",
     "PermissionDenied",
     "QuotaViolation",

@@ -35,7 +35,7 @@ from marquee.entertainment.v1.recommendation_service_pb2_grpc import Recommendat
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.search_service_pb2_grpc import SearchServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
-from marquee_client.async_writing_calls import AsyncWritingCalls
+from marquee_client.async_media_calls import AsyncMediaCalls
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import (
     DEFAULT_TARGET,
@@ -48,7 +48,7 @@ from marquee_client.options import (
 )
 
 
-class AsyncMarqueeClient(AsyncWritingCalls):
+class AsyncMarqueeClient(AsyncMediaCalls):
     """Calls the orchestrator of a Marquee mesh from asyncio.
 
     Make it inside the running event loop that uses it.

@@ -34,6 +34,7 @@ from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.search_service_pb2_grpc import SearchServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
+from marquee_client.media_calls import MediaCalls
 from marquee_client.options import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT,
@@ -43,10 +44,9 @@ from marquee_client.options import (
     SearchOptions,
     new_request_id,
 )
-from marquee_client.writing_calls import WritingCalls
 
 
-class MarqueeClient(WritingCalls):
+class MarqueeClient(MediaCalls):
     """Calls the orchestrator of a Marquee mesh. Threads may share one client.
 
     Every method raises a `MarqueeError`. Calls that are safe to repeat are repeated while the orchestrator is
