@@ -31,13 +31,17 @@ def pixels() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     torch.manual_seed(0)
-    return Detector(CLASSES).eval()
+    network = Detector(CLASSES)
+    network.eval()
+    return network
 
 
 @pytest.fixture(scope="module")
 def convolutional() -> ConvolutionalDetector:
     torch.manual_seed(0)
-    return ConvolutionalDetector(CLASSES).eval()
+    network = ConvolutionalDetector(CLASSES)
+    network.eval()
+    return network
 
 
 def test_answers_are_scores_and_boxes_in_parts(detector: Detector, pixels: torch.Tensor) -> None:
