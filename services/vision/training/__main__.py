@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from services.runtime.training.publish import publish_version
+from services.vision.training.detection.doom_version import build_doom_detector
 from services.vision.training.efficientnet_lite_version import build_efficientnet_lite
 from services.vision.training.version import Version
 from services.vision.training.vision_transformer.fashion_version import build_fashion
@@ -21,6 +22,7 @@ from services.vision.training.vision_transformer.games_version import build_game
 MODELS = Path(__file__).resolve().parents[1] / "models"
 BUILDERS: Mapping[str, Callable[[], Version]] = {
     "efficientnet-lite0": build_efficientnet_lite,
+    "doom-detector": build_doom_detector,
     "vit-atari-games": build_games,
     "vit-fashion-mnist": build_fashion,
 }
