@@ -9,7 +9,15 @@ from services.runtime.model_service import ModelService
 from services.runtime.repository.serving import PipelineFactory
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
-from services.vision.pipelines import image_recognition, image_vectors, object_detection, video_events
+from services.vision.pipelines import (
+    face_detection,
+    face_expression,
+    image_recognition,
+    image_screening,
+    image_vectors,
+    object_detection,
+    video_events,
+)
 from services.vision.pipelines.image_decoding import ImageLimits
 from services.vision.servicer import VisionServicer
 from services.vision.settings import VisionSettings
@@ -24,6 +32,9 @@ def build(settings: VisionSettings) -> ServiceDefinition:
         image_recognition.TASK: lambda model: image_recognition.ImageRecognitionPipeline(model, limits),
         image_vectors.TASK: lambda model: image_vectors.ImageVectorsPipeline(model, limits),
         object_detection.TASK: lambda model: object_detection.ObjectDetectionPipeline(model, limits),
+        face_detection.TASK: lambda model: face_detection.FaceDetectionPipeline(model, limits),
+        face_expression.TASK: face_expression.FaceExpressionPipeline,
+        image_screening.TASK: lambda model: image_screening.ImageScreeningPipeline(model, limits),
         video_events.TASK: video_events.VideoEventsPipeline,
     }
     service = ModelService("vision", settings, pipelines=pipelines, default_model=settings.default_model)

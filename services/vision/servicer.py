@@ -13,7 +13,9 @@ from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
 from services.runtime.request_context import CallContext
 from services.runtime.validation import Violations
+from services.vision.faces import FaceAnalysis
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, top_labels
+from services.vision.pipelines.image_screening import ImageScreeningPipeline
 from services.vision.pipelines.image_vectors import ImageVectorsPipeline
 from services.vision.pipelines.object_detection import (
     DEFAULT_OBJECTS,
@@ -37,11 +39,13 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
         self._service = service
         models = service.models
         self.video = VideoAnalysis(service, settings)
+        self.faces = FaceAnalysis(service, settings)
         self._recognition = RequestedModels(models, ImageRecognitionPipeline, settings.default_model)
         self._vectors = RequestedModels[ImageRecognitionPipeline | ImageVectorsPipeline](
             models, (ImageRecognitionPipeline, ImageVectorsPipeline), settings.default_model
         )
         self._objects = RequestedModels(models, ObjectDetectionPipeline, settings.default_objects_model)
+        self._screening = RequestedModels(models, ImageScreeningPipeline, settings.default_screening_model)
 
     async def ClassifyImage(self, request: pb.ClassifyImageRequest, context: CallContext) -> pb.ClassifyImageResponse:
         """Name what is in each picture."""
@@ -92,6 +96,24 @@ class VisionServicer(vision_service_pb2_grpc.VisionServiceServicer):
                 )
                 for scores, boxes, (width, height) in zip(found.scores, found.boxes, found.shown, strict=True)
             ],
+            report=model_report(serving, timings),
+        )
+
+    async def DetectFaces(self, request: pb.DetectFacesRequest, context: CallContext) -> pb.DetectFacesResponse:
+        """Find faces in each picture, and what they show."""
+        return await self.faces.answer(request, context)
+
+    async def ScreenImage(self, request: pb.ScreenImageRequest, context: CallContext) -> pb.ScreenImageResponse:
+        """Say how probably each picture is not safe for work."""
+        check = Violations()
+        check_images(check, request.images)
+        check.raise_if_any()
+        serving, pipeline = await self._screening.get(request.model)
+        found, timings = await self._service.plane.infer(
+            pipeline, request.images, model=serving.identity, cache_key=lambda: images_key(request.images)
+        )
+        return pb.ScreenImageResponse(
+            results=[pb.ImageScreening(unsafe_probability=probability) for probability in found.tolist()],
             report=model_report(serving, timings),
         )
 

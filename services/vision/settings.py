@@ -35,6 +35,13 @@ class VisionSettings(ModelServiceSettings):
     default_objects_model: str = Field(
         default="doom-detector", description="Model that finds objects when the model field is empty."
     )
+    default_faces_model: str = Field(default="centerface", description="Model that finds faces.")
+    default_expressions_model: str = Field(
+        default="mini-xception-expression", description="Model that says what faces show."
+    )
+    default_screening_model: str = Field(
+        default="open-nsfw", description="Model that screens pictures when the model field is empty."
+    )
     maximum_image_bytes: int = Field(default=8 << 20, ge=1, description="Largest encoded picture, in bytes.")
     maximum_image_pixels: int = Field(
         default=40_000_000,

@@ -59,26 +59,31 @@ class SquareCrop:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The whole picture, stretched to `height` × `width` as shown.
+    """The whole picture, or its middle, stretched to `height` × `width` as shown.
 
     Attributes:
         height: Rows of the result.
         width: Columns of the result.
         resample: Filter.
+        middle: Part of each side that is seen, above 0 and at most 1.
     """
 
     height: int
     width: int
     resample: Image.Resampling = Image.Resampling.BICUBIC
+    middle: float = 1.0
 
     def draft_size(self, width: int, height: int, turned: bool) -> tuple[int, int]:
         """See `PictureShape`."""
         columns, rows = self._stored(turned)
-        return _DRAFT_MARGIN * columns, _DRAFT_MARGIN * rows
+        return round(_DRAFT_MARGIN * columns / self.middle), round(_DRAFT_MARGIN * rows / self.middle)
 
     def resize(self, image: Image.Image, turned: bool) -> Image.Image:
         """See `PictureShape`."""
-        return image.resize(self._stored(turned), self.resample, reducing_gap=_REDUCING_GAP)
+        width, height = image.size
+        left, top = width * (1 - self.middle) / 2, height * (1 - self.middle) / 2
+        box = (left, top, width - left, height - top)
+        return image.resize(self._stored(turned), self.resample, box=box, reducing_gap=_REDUCING_GAP)
 
     def _stored(self, turned: bool) -> tuple[int, int]:
         return (self.height, self.width) if turned else (self.width, self.height)
@@ -120,8 +125,10 @@ def shape_of(limits: Mapping[str, int]) -> PictureShape:
     """Return the shape that the `limits` of a `model.yaml` ask for.
 
     `side` with `resize_side` is the middle of the picture, `side` with `resize_side: 0` the whole picture stretched to
-    a square, `height` with `width` the whole picture stretched, `shortest_side` with `longest_side` the whole picture
-    in its own proportions. `resample` is the filter by Pillow's number: 2 bilinear, 3 bicubic, which is the default.
+    a square. With `stretch: 1` it is the middle `side` × `side` of the picture stretched to `resize_side` ×
+    `resize_side`. `height` with `width` is the whole picture stretched, `shortest_side` with `longest_side` the whole
+    picture in its own proportions. `resample` is the filter by Pillow's number: 2 bilinear, 3 bicubic, which is the
+    default.
 
     Raises:
         KeyError: none of these is there.
@@ -133,4 +140,6 @@ def shape_of(limits: Mapping[str, int]) -> PictureShape:
     if "longest_side" in limits:
         return BoundedSides(limits["longest_side"], limits["shortest_side"], resample)
     side, resize_side = limits["side"], limits["resize_side"]
+    if resize_side and limits.get("stretch"):
+        return Stretch(side, side, resample, side / resize_side)
     return SquareCrop(side, resize_side, resample) if resize_side else Stretch(side, side, resample)
