@@ -1,8 +1,10 @@
 """Fits the recurrent network and, for the same processor time, the same backbone on a stack of frames.
 
-The recurrent network reads twelve streams side by side in stretches of four seconds; when their turn comes again, they
-go on with the memory they had (truncated backpropagation through time). The stack is given seconds in random order. Both
-see every label of every second; what the emulator does not tell is left out of the loss.
+The recurrent network reads six streams side by side in stretches of four seconds; when their turn comes again, they go
+on with the memory they had (truncated backpropagation through time). The stack is given seconds in random order, which
+is how a backbone learns fastest: the recurrent network begins as the stack, half-way through its fit, and the time of
+that half is counted as its own too. Both see every label of every second; what the emulator does not tell
+is left out of the loss.
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ from services.vision.training.events.networks import GRID, OUTPUTS, STATE_CHANNE
 from services.vision.training.events.streams import Streams
 
 SEED = 7
-STREAMS, STRETCH_SECONDS = 12, 4
-RATE, WEIGHT_DECAY, LARGEST_GRADIENT, WARMUP_PART = 3e-3, 1e-2, 1.0, 0.05
+STREAMS, STRETCH_SECONDS = 6, 4
+STACKS = 48
+RECURRENT_RATE, STACK_RATE = 2e-3, 3e-3
+WEIGHT_DECAY, LARGEST_GRADIENT, WARMUP_PART = 1e-2, 1.0, 0.05
 # A stream's memory is cleared now and then, because a service starts without one.
 CLEARED_PART = 0.1
-SAVED_EVERY = 50
+SAVED_EVERY = 100
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -46,15 +50,32 @@ def targets_of(streams: Streams, training: Streams) -> Labels:
     return with_highlights(streams, scales(training.names, training.counts))
 
 
-def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path) -> Fitted:
-    """Fits the served network; goes on from `checkpoint` when there is one, and keeps writing it."""
+def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path, begun: Path | None = None) -> Fitted:
+    """Fits the served network; goes on from `checkpoint` when there is one, and keeps writing it.
+
+    Args:
+        streams: What is learnt from.
+        epochs: How many times.
+        checkpoint: File.
+        begun: Checkpoint of a stack that it begins as; the seconds of that count as its own.
+    """
     torch.manual_seed(SEED)
-    network = RecurrentEvents().to(memory_format=torch.channels_last)
+    network = RecurrentEvents()
+    earlier = 0.0
+    if begun is not None:
+        saved = torch.load(begun)
+        stack = StackedEvents()
+        stack.load_state_dict(saved["network"])
+        network.begin_with(stack)
+        earlier = saved["seconds"]
+    network = network.to(memory_format=torch.channels_last)
     targets = targets_of(streams, streams)
     random = np.random.default_rng(SEED)
-    fit = _Fit(network, int(epochs * targets[..., 0].size / (STREAMS * STRETCH_SECONDS)), checkpoint)
+    fit = _Fit(network, int(epochs * targets[..., 0].size / (STREAMS * STRETCH_SECONDS)), checkpoint, RECURRENT_RATE)
     states = torch.zeros(len(targets), STATE_CHANNELS, *GRID)
-    for step, (rows, starts, cleared) in zip(range(fit.steps), _stretches(*targets.shape[:2], random), strict=False):
+    for step, (rows, starts, cleared) in zip(
+        range(fit.steps), _stretches(len(targets), targets.shape[1], random), strict=False
+    ):
         if step < fit.done:
             continue
         frames, wanted = _cut(streams.frames, targets, rows, starts)
@@ -62,18 +83,30 @@ def fit_recurrent(streams: Streams, epochs: float, checkpoint: Path) -> Fitted:
         logits, state = network(torch.from_numpy(frames), state)
         states[rows] = state.detach()
         fit.step(_loss(logits, torch.from_numpy(wanted)))
-    return Fitted(network.eval(), fit.seconds)
+    return Fitted(network.eval(), earlier + fit.seconds)
 
 
-def fit_stack(streams: Streams, seconds: float, frames: int, checkpoint: Path) -> Fitted:
-    """Fits the same backbone on the last `frames` frames of a second, for `seconds` of processor time."""
+def fit_stack(
+    streams: Streams, seconds: float, frames: int, checkpoint: Path, kept: tuple[float, Path] | None = None
+) -> Fitted:
+    """Fits the same backbone on the last `frames` frames of a second.
+
+    Args:
+        streams: What is learnt from.
+        seconds: Processor time.
+        frames: Length of the stack.
+        checkpoint: File, from which it goes on when there is one.
+        kept: After how many seconds the checkpoint is copied, and where to: what `fit_recurrent` begins with.
+    """
     torch.manual_seed(SEED)
     network = StackedEvents(frames).to(memory_format=torch.channels_last)
     targets = targets_of(streams, streams)
     random = np.random.default_rng(SEED)
-    fit = _Fit(network, None, checkpoint, seconds)
+    fit = _Fit(network, None, checkpoint, STACK_RATE, seconds)
     while fit.seconds < seconds:
-        rows = random.integers(0, len(targets), STREAMS * STRETCH_SECONDS)
+        if kept is not None and fit.seconds >= kept[0] and not kept[1].exists():
+            fit.save(kept[1])
+        rows = random.integers(0, len(targets), STACKS)
         at = random.integers(0, targets.shape[1], len(rows))
         stacks = last_frames(streams.frames, rows, at, frames)
         fit.step(_loss(network(torch.from_numpy(stacks)), torch.from_numpy(targets[rows, at])))
@@ -89,11 +122,13 @@ def last_frames(frames: Bytes, rows: Any, seconds: Any, count: int) -> Bytes:
 class _Fit:
     """AdamW with a warm-up and a cosine, over a number of steps or of processor seconds."""
 
-    def __init__(self, network: nn.Module, steps: int | None, checkpoint: Path, budget: float = 0.0) -> None:
-        self._network, self._checkpoint, self._budget = network, checkpoint, budget
+    def __init__(
+        self, network: nn.Module, steps: int | None, checkpoint: Path, rate: float, budget: float = 0.0
+    ) -> None:
+        self._network, self._checkpoint, self._rate, self._budget = network, checkpoint, rate, budget
         self.steps = steps or 0
         self.done, self.seconds = 0, 0.0
-        self._optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=WEIGHT_DECAY)
+        self._optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=WEIGHT_DECAY)
         if checkpoint.exists():
             saved = torch.load(checkpoint)
             network.load_state_dict(saved["network"])
@@ -106,7 +141,7 @@ class _Fit:
     def step(self, loss: Tensor) -> None:
         """One update, at the rate of its place in the fit."""
         part = self.done / self.steps if self.steps else min(self.seconds / self._budget, 1.0)
-        rate = RATE * min(1.0, (part + 1e-3) / WARMUP_PART) * 0.5 * (1 + math.cos(math.pi * part))
+        rate = self._rate * min(1.0, (part + 1e-3) / WARMUP_PART) * 0.5 * (1 + math.cos(math.pi * part))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.zero_grad()
@@ -119,10 +154,11 @@ class _Fit:
         self._losses.append(float(loss.detach()))
         ended = self.done == self.steps if self.steps else self.seconds >= self._budget
         if self.done % SAVED_EVERY == 0 or ended:
-            self._save()
+            self.save(self._checkpoint)
 
-    def _save(self) -> None:
-        mean = float(np.mean(self._losses))
+    def save(self, file: Path) -> None:
+        """Writes the network and everything that is needed to go on."""
+        mean = float(np.mean(self._losses or [0.0]))
         print(f"{type(self._network).__name__}: {self.done} steps, {self.seconds:.0f} s, loss {mean:.4f}", flush=True)
         self._losses.clear()
         saved = {
@@ -131,15 +167,15 @@ class _Fit:
             "done": self.done,
             "seconds": self.seconds,
         }
-        part = self._checkpoint.with_suffix(".part")
+        part = file.with_suffix(".part")
         torch.save(saved, part)
-        part.replace(self._checkpoint)
+        part.replace(file)
 
 
 def _stretches(
     streams: int, seconds: int, random: np.random.Generator
 ) -> Iterator[tuple[Indices, Indices, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Yields twelve streams, where each of them goes on, and which of their memories are cleared.
+    """Yields six streams, where each of them goes on, and which of their memories are cleared.
 
     Each stream goes on where it was left, but not at once: a step that follows another one sees other games.
     """

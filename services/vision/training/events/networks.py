@@ -16,7 +16,7 @@ OUTPUTS = len(EVENTS) + 1
 # The network looks at 1/8 of the picture's sides; the last frame's brightness is packed to the same grid.
 STEP = 8
 GRID = (HEIGHT // STEP, WIDTH // STEP)
-FEATURES, MEMORY, PACKED = 64, 32, STEP * STEP
+FEATURES, MIXED, MEMORY, PACKED = 64, 64, 32, STEP * STEP
 STATE_CHANNELS = MEMORY + PACKED
 STACK = 4
 BRIGHTNESS = (0.299, 0.587, 0.114)
@@ -42,20 +42,30 @@ class Backbone(nn.Module):
 
 
 class RecurrentEvents(nn.Module):
-    """Reads a stream second by second and carries its memory along."""
+    """Reads a stream second by second and carries its memory along.
+
+    Four frames at a time become one step of the memory, by the convolution that the stack has too; what the step saw
+    and what is remembered after it decide together.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.from_features = nn.Conv2d(FEATURES, 3 * MEMORY, 3, padding=1)
+        self.mix = mixing(STACK)
+        self.from_mixed = nn.Conv2d(MIXED, 3 * MEMORY, 3, padding=1)
         self.from_memory = nn.Conv2d(MEMORY, 3 * MEMORY, 3, padding=1)
-        self.mix = nn.Sequential(
-            nn.Conv2d(FEATURES + MEMORY, 2 * MEMORY, 1, bias=False), nn.BatchNorm2d(2 * MEMORY), nn.ReLU(inplace=True)
-        )
-        self.head = Head(8 * MEMORY)
+        self.head = Head(4 * MIXED + 4 * MEMORY)
+
+    def begin_with(self, stack: StackedEvents) -> None:
+        """Takes over what a stack has learnt; the rest of the head begins at zero, so that it answers as the stack."""
+        self.backbone.load_state_dict(stack.backbone.state_dict())
+        self.mix.load_state_dict(stack.mix.state_dict())
+        first, theirs = self.head.layers[0], stack.head.layers[0]
         with torch.no_grad():
-            # Begins by keeping most of what it remembers, over seconds rather than frames.
-            self.from_features.bias[:MEMORY] = 1.5
+            first.weight.zero_()
+            first.weight[:, : 2 * MIXED] = theirs.weight
+            first.bias.copy_(theirs.bias)
+        self.head.layers[2].load_state_dict(stack.head.layers[2].state_dict())
 
     def forward(self, frames: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Reads S whole seconds.
@@ -68,18 +78,20 @@ class RecurrentEvents(nn.Module):
             Logits F32[B, S, 6], the events and then the highlight; and the state after the last second.
         """
         batch, seconds, rate = frames.shape[:3]
+        steps = rate // STACK
         memory, packed = state[:, :MEMORY], state[:, MEMORY:]
         before = nn.functional.pixel_shuffle(packed, STEP)[:, 0]
         channels, last = with_change(frames.flatten(1, 2), before)
-        features = self.backbone(channels.flatten(0, 1))
-        inputs = self.from_features(features).unflatten(0, (batch, seconds * rate))
+        features = self.backbone(channels.flatten(0, 1)).unflatten(0, (batch * seconds * steps, STACK))
+        mixed = self.mix(features.flatten(1, 2))
+        inputs = self.from_mixed(mixed).unflatten(0, (batch, seconds * steps))
         remembered = []
-        # Unbound once: a slice for each frame would make the backward pass clear the whole tensor each time.
-        for each_frame in inputs.unbind(1):
-            memory = self._step(each_frame, memory)
-            remembered.append(memory)
-        mixed = self.mix(torch.cat([features, torch.stack(remembered, 1).flatten(0, 1)], 1))
-        seen = torch.cat([mixed.mean((2, 3)), mixed.amax((2, 3))], 1).unflatten(0, (batch, seconds, rate))
+        # Unbound once: a slice for each step would make the backward pass clear the whole tensor each time.
+        for each_step in inputs.unbind(1):
+            memory = self._step(each_step, memory)
+            remembered.append(pooled(memory))
+        saw = pooled(mixed).unflatten(0, (batch, seconds, steps))
+        seen = torch.cat([saw, torch.stack(remembered, 1).unflatten(1, (seconds, steps))], -1)
         logits = self.head(torch.cat([seen[:, :, -1], seen.amax(2)], -1))
         return logits, torch.cat([memory, nn.functional.pixel_unshuffle(last[:, None], STEP)], 1)
 
@@ -99,19 +111,14 @@ class StackedEvents(nn.Module):
         super().__init__()
         self.frames = frames
         self.backbone = Backbone()
-        self.mix = nn.Sequential(
-            nn.Conv2d(frames * FEATURES, 2 * MEMORY, 3, padding=1, bias=False),
-            nn.BatchNorm2d(2 * MEMORY),
-            nn.ReLU(inplace=True),
-        )
-        self.head = Head(4 * MEMORY)
+        self.mix = mixing(frames)
+        self.head = Head(2 * MIXED)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Returns logits F32[N, 6] of N stacks U8[N, stack, H, W, 3]."""
         channels, _ = with_change(frames, brightness(frames[:, 0].float() * (1 / 255)))
         features = self.backbone(channels.flatten(0, 1)).unflatten(0, frames.shape[:2]).flatten(1, 2)
-        mixed = self.mix(features)
-        return self.head(torch.cat([mixed.mean((2, 3)), mixed.amax((2, 3))], 1))
+        return self.head(pooled(self.mix(features)))
 
 
 class Head(nn.Module):
@@ -124,6 +131,17 @@ class Head(nn.Module):
     def forward(self, seen: Tensor) -> Tensor:
         """Returns F32[..., 6] of F32[..., inputs]."""
         return self.layers(seen)
+
+
+def mixing(frames: int) -> nn.Sequential:
+    """Returns the convolution that looks at the features of some frames side by side."""
+    convolution = nn.Conv2d(frames * FEATURES, MIXED, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(MIXED), nn.ReLU(inplace=True))
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """Returns the mean and the largest value of each map: F32[N, 2 * C] of F32[N, C, h, w]."""
+    return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
 
 
 def with_change(frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
