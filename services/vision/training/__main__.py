@@ -15,14 +15,22 @@ from pathlib import Path
 from services.runtime.training.publish import publish_version
 from services.vision.training.detection.doom_version import build_doom_detector
 from services.vision.training.efficientnet_lite_version import build_efficientnet_lite
+from services.vision.training.events.version import build_gameplay_events
+from services.vision.training.pretrained.centerface import build_centerface
+from services.vision.training.pretrained.mini_xception_version import build_mini_xception
+from services.vision.training.pretrained.open_nsfw import build_open_nsfw
 from services.vision.training.version import Version
 from services.vision.training.vision_transformer.fashion_version import build_fashion
 from services.vision.training.vision_transformer.games_version import build_games
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 BUILDERS: Mapping[str, Callable[[], Version]] = {
+    "centerface": build_centerface,
     "efficientnet-lite0": build_efficientnet_lite,
+    "mini-xception-expression": build_mini_xception,
+    "open-nsfw": build_open_nsfw,
     "doom-detector": build_doom_detector,
+    "recurrent-gameplay-events": build_gameplay_events,
     "vit-atari-games": build_games,
     "vit-fashion-mnist": build_fashion,
 }

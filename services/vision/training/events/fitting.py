@@ -28,7 +28,7 @@ from services.vision.training.events.streams import Streams
 SEED = 7
 STREAMS, STRETCH_SECONDS = 6, 4
 STACKS = 48
-RECURRENT_RATE, STACK_RATE = 2e-3, 3e-3
+RECURRENT_RATE, STACK_RATE = 1e-3, 3e-3
 WEIGHT_DECAY, LARGEST_GRADIENT, WARMUP_PART = 1e-2, 1.0, 0.05
 # A stream's memory is cleared now and then, because a service starts without one.
 CLEARED_PART = 0.1
@@ -218,13 +218,21 @@ def recurrent_answers(network: Any, frames: Bytes) -> Floats:
     return np.stack(answers)
 
 
-def stack_answers(network: Any, frames: Bytes) -> Floats:
-    """Returns probabilities F32[S, 6] for one stream, each second from its last frames alone."""
+def stack_answers(network: Any, frames: Bytes, both_halves: bool = False) -> Floats:
+    """Returns probabilities F32[S, 6] for one stream, each second from its last frames alone.
+
+    Args:
+        network: The fitted stack.
+        frames: U8[S * 8, H, W, 3].
+        both_halves: Asks a second time, about the frames before those, and takes the larger answer.
+    """
     seconds = len(frames) // FRAMES_PER_SECOND
-    answers = np.empty((seconds, OUTPUTS), np.float32)
+    answers = np.zeros((seconds, OUTPUTS), np.float32)
     with torch.no_grad():
         for start in range(0, seconds, 50):
             at = np.arange(start, min(start + 50, seconds))
-            stacks = last_frames(frames[None], np.zeros(len(at), int), at, network.frames)
-            answers[at] = torch.sigmoid(network(torch.from_numpy(stacks))).numpy()
+            stacks = last_frames(frames[None], np.zeros(len(at), int), at, FRAMES_PER_SECOND)
+            for end in (FRAMES_PER_SECOND, FRAMES_PER_SECOND - network.frames)[: 1 + both_halves]:
+                stack = torch.from_numpy(stacks[:, end - network.frames : end].copy())
+                answers[at] = np.maximum(answers[at], torch.sigmoid(network(stack)).numpy())
     return answers

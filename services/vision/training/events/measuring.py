@@ -81,13 +81,20 @@ def base_rates(names: Sequence[str], training_names: Sequence[str], training_tar
     return np.stack([np.tile(rates[name], (seconds, 1)) for name in names]).astype(np.float32)
 
 
-def graph_answers(session: Any, frames: Bytes) -> Floats:
-    """Runs the served graph (a session, or a loaded model's) over streams U8[N, S * 8, H, W, 3]: F32[N, S, 6]."""
+def graph_answers(session: Any, frames: Bytes, forget: int = 0) -> Floats:
+    """Runs the served graph over streams U8[N, S * 8, H, W, 3] and returns probabilities F32[N, S, 6].
+
+    Args:
+        session: The graph.
+        frames: The streams.
+        forget: So many first channels of the state are cleared before every second.
+    """
     shape = next(each.shape for each in session.get_inputs() if each.name == "state")
     state = np.zeros((len(frames), *shape[1:]), np.float32)
     answers = []
     for start in range(0, frames.shape[1], FRAMES_PER_SECOND):
         second = np.ascontiguousarray(frames[:, start : start + FRAMES_PER_SECOND])
+        state[:, :forget] = 0
         events, highlight, state = session.run(
             ["events", "highlight", "next_state"], {"frames": second, "state": state}
         )

@@ -21,7 +21,7 @@ from services.vision.training.events.fitting import (
 from services.vision.training.events.graph import export, export_stack
 from services.vision.training.events.highlights import scales, scales_as_text
 from services.vision.training.events.measuring import Figures, base_rates, figures, graph_answers, only
-from services.vision.training.events.networks import GRID, STACK, STATE_CHANNELS
+from services.vision.training.events.networks import GRID, MEMORY, STACK, STATE_CHANNELS
 from services.vision.training.events.streams import Streams, streams_of
 from services.vision.training.version import LABELS_FILE, Version
 
@@ -30,8 +30,11 @@ SCALES_FILE = "highlight_scales.json"
 # Beside the recordings; a copy is what `make quality` compares with.
 STACK_FILE = f"stack-of-{STACK}.onnx"
 EPOCHS = 1.2
-# The stack gets at least the processor time that the recurrent fit took; a single frame needs less to be at its best.
-STACK_SECONDS, SINGLE_SECONDS = 1060.0, 200.0
+# As long as both parts of the recurrent fit took on the machine that it was planned on; the first part is the stack's.
+STACK_SECONDS, SHARED_SECONDS = 1060.0, 586.0
+# Seconds of a Freedoom stream on which the graph is compared with the network it was exported from.
+PARITY_SECONDS = 60
+LARGEST_DIFFERENCE = 1e-3
 FLOOR, LEAST_GAIN = 0.50, 0.15
 MANIFEST: dict[str, Any] = {
     "name": NAME,
@@ -73,9 +76,8 @@ def build_gameplay_events() -> Version:
     folder = DataSettings().data_directory / "training" / NAME
     training = streams_of("train", folder)
     half_way = folder / "warm.pt"
-    stack = fit_stack(training, STACK_SECONDS, STACK, folder / f"stack{STACK}.pt", (STACK_SECONDS / 2, half_way))
+    stack = fit_stack(training, STACK_SECONDS, STACK, folder / f"stack{STACK}.pt", (SHARED_SECONDS, half_way))
     recurrent = fit_recurrent(training, EPOCHS, folder / "recurrent.pt", half_way)
-    single = fit_stack(training, SINGLE_SECONDS, 1, folder / "stack1.pt")
     (folder / STACK_FILE).write_bytes(export_stack(stack.network).SerializeToString(deterministic=True))
     graph = export(recurrent.network).SerializeToString(deterministic=True)
 
@@ -84,9 +86,9 @@ def build_gameplay_events() -> Version:
     session = cpu_session(graph)
     answers = {
         report.SERVED: graph_answers(session, test.frames),
-        report.NETWORK: np.stack([recurrent_answers(recurrent.network, frames) for frames in test.frames]),
+        report.CLEARED: graph_answers(session, test.frames, forget=MEMORY),
         report.STACKED: np.stack([stack_answers(stack.network, frames) for frames in test.frames]),
-        report.SINGLE: np.stack([stack_answers(single.network, frames) for frames in test.frames]),
+        report.TWICE: np.stack([stack_answers(stack.network, frames, both_halves=True) for frames in test.frames]),
         report.BASE: base_rates(test.names, training.names, targets_of(training, training), targets.shape[1]),
     }
     measured = {name: figures(test.names, each, targets) for name, each in answers.items()}
@@ -96,7 +98,11 @@ def build_gameplay_events() -> Version:
     }
     served, stacked = measured[report.SERVED], measured[report.STACKED]
     gain = 1 - (1 - served.mean) / (1 - stacked.mean)
-    seconds = {report.SERVED: recurrent.seconds, report.STACKED: stack.seconds, report.SINGLE: single.seconds}
+    seconds = {"recurrent": recurrent.seconds, "stack": stack.seconds}
+    sample = test.frames[test.names.index("deathmatch")][: PARITY_SECONDS * FRAMES_PER_SECOND]
+    difference = float(
+        np.abs(graph_answers(session, sample[None])[0] - recurrent_answers(recurrent.network, sample)).max()
+    )
     return Version(
         MANIFEST,
         graph,
@@ -105,8 +111,10 @@ def build_gameplay_events() -> Version:
             SCALES_FILE: scales_as_text(scales(training.names, training.counts)).encode(),
         },
         _golden_cases(session, streams_of("validation", folder)),
-        report.render_card(measured, parts, targets, test.names, seconds, len(graph), report.speed(session)),
-        served.mean >= FLOOR and gain >= LEAST_GAIN,
+        report.render_card(
+            measured, parts, targets, test.names, seconds, difference, len(graph), report.speed(session)
+        ),
+        served.mean >= FLOOR and gain >= LEAST_GAIN and difference <= LARGEST_DIFFERENCE,
         f"mean average precision {served.mean:.4f}, on {STACK} frames {stacked.mean:.4f}: {gain:.0%} of the way to 1",
     )
 
