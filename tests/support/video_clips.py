@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy
 import numpy.typing
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 Pixels = numpy.typing.NDArray[numpy.uint8]
 SCENE_SECONDS = 2
@@ -52,15 +58,32 @@ def clip(
     """
     container = {"fragmented": "mp4", "faststart": "mp4"}.get(kind, kind)
     options = {"fragmented": FRAGMENTED, "faststart": FAST_START}.get(kind, {})
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container, options=dict(options)) as output:
-        name = codec or ("libvpx" if kind == "webm" else "libx264")
-        stream = output.add_stream(name, rate=rate)
+    # A file: the index is moved to the front by reading it once more.
+    with tempfile.NamedTemporaryFile() as file:
+        _write(file.name, container, options, seconds, rate, width, height, codec, times)
+        return Path(file.name).read_bytes()
+
+
+def _write(
+    path: str,
+    container: str,
+    options: Mapping[str, str],
+    seconds: float,
+    rate: int,
+    width: int,
+    height: int,
+    codec: str,
+    times: Sequence[int],
+) -> None:
+    with av.open(path, "w", format=container, options=dict(options)) as output:
+        name = codec or ("libvpx" if container == "webm" else "libx264")
+        stream = cast("VideoStream", output.add_stream(name, rate=rate))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {
-            "libx264": {"preset": "ultrafast", "g": str(rate), "bf": "0"},
-            "libvpx": {"deadline": "realtime", "cpu-used": "8", "g": str(rate)},
-        }.get(name, {"g": str(rate)})
+        options_of: dict[str, dict[str, object]] = {
+            "libx264": {"preset": "ultrafast", "g": str(rate), "bf": "0", "threads": "1"},
+            "libvpx": {"deadline": "realtime", "cpu-used": "8", "g": str(rate), "threads": "1"},
+        }
+        stream.options = options_of.get(name, {"g": str(rate)})
         if times:
             stream.codec_context.time_base = Fraction(1, 1000)
         for index, picture in enumerate(pictures(len(times) / rate if times else seconds, rate, width, height)):
@@ -69,7 +92,6 @@ def clip(
                 frame.pts, frame.time_base = times[index], Fraction(1, 1000)
             output.mux(stream.encode(frame))
         output.mux(stream.encode())
-    return buffer.getvalue()
 
 
 @functools.cache

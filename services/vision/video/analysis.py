@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable
-from operator import attrgetter
+from operator import itemgetter
 
 from marquee.common.v1 import media_pb2, vector_pb2
 from marquee.vision.v1 import video_pb2 as pb
@@ -13,7 +13,6 @@ from services.runtime.errors import DeadlinePassed, ServiceError
 from services.runtime.logs import get_logger
 from services.vision.pipelines.image_decoding import DecodedPicture
 from services.vision.video.checkpoint import CheckpointSealer, StreamState
-from services.vision.video.decoding.messages import Cut
 from services.vision.video.models import MODEL_UNAVAILABLE, StreamModels, unavailable
 from services.vision.video.timeline import Second
 
@@ -72,14 +71,17 @@ class Analysis:
         ]
         self.is_partial = self.is_partial or bool(problems)
         found = [
-            media_pb2.SceneCut(time_seconds=one.time, score=one.score) if isinstance(one, Cut) else one
-            for one in (*second.cuts, *problems)
+            *(
+                (
+                    one.time,
+                    pb.AnalyzeVideoResponse(scene_cut=media_pb2.SceneCut(time_seconds=one.time, score=one.score)),
+                )
+                for one in second.cuts
+            ),
+            *((one.time_seconds, pb.AnalyzeVideoResponse(problem=one)) for one in problems),
         ]
-        for one in sorted(found, key=attrgetter("time_seconds")):
-            if isinstance(one, media_pb2.SceneCut):
-                yield pb.AnalyzeVideoResponse(scene_cut=one)
-            else:
-                yield pb.AnalyzeVideoResponse(problem=one)
+        for _, response in sorted(found, key=itemgetter(0)):
+            yield response
         following = second.index + 1
         is_whole = second.end >= following
         if self._interval and is_whole and (self.hurries or following - self._sealed_at >= self._interval):

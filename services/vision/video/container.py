@@ -26,7 +26,10 @@ _BOXES = frozenset({b"ftyp", b"styp", b"free", b"skip", b"wide", b"uuid", b"pdin
 _INDEX_LAST = "the MP4's index comes after its pictures"
 _NOT_FRAGMENTED = "the MP4 is not fragmented"
 _LARGE_HEAD = "the MP4's header is very large"
-_ANSWERED_LATER = "so that it is analysed once the upload is complete; send fragmented MP4, WebM or MPEG-TS for results while it arrives"
+_ANSWERED_LATER = (
+    "so that it is analysed once the upload is complete; send fragmented MP4, WebM or MPEG-TS for results while it "
+    "arrives"
+)
 
 
 @dataclass(frozen=True, slots=True)

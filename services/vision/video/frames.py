@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from fractions import Fraction
 
 import numpy
@@ -43,7 +43,7 @@ class FrameVideo:
         self._options = options
         self._image_limits = ImageLimits(settings.maximum_image_bytes, settings.maximum_image_pixels)
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """See `VideoSource`."""
         options = self._options
         sampler: FrameSampler | None = None
@@ -63,8 +63,8 @@ class FrameVideo:
                 yield Opened("", width, height, 0.0, 0.0, origin)
             time = Fraction(stamp, _NANOSECONDS) - sampler.origin
             if time > options.maximum_seconds:
-                message = f"the video is longer than {options.maximum_seconds:g} s; what follows was not analysed"
-                yield Ended(sampler.end, decoded, "VIDEO_TOO_LONG", message)
+                advice = f"the video is longer than {options.maximum_seconds:g} s; what follows was not analysed"
+                yield Ended(sampler.end, decoded, "VIDEO_TOO_LONG", advice)
                 return
             decoded += 1
             for message in sampler.take(time, pixels):
@@ -115,7 +115,8 @@ class FrameSampler:
         """Take the next frame; yields what was shown before it, then the change of scene that it begins."""
         if self._last is not None:
             yield from self._send_before(time)
-            self.end = float(time + (time - self._last[0]))
+            # To the millisecond: callers' times are rounded, and a second must not end a hair's breadth too late.
+            self.end = round(float(time + (time - self._last[0])), 3)
         else:
             self.end = float(time + Fraction(1, 25))
         self._last = (time, pixels)
@@ -126,7 +127,7 @@ class FrameSampler:
 
     def finish(self) -> Iterator[Message]:
         """Yield what the last frame still shows."""
-        yield from self._send_before(Fraction(self.end).limit_denominator(_NANOSECONDS))
+        yield from self._send_before(Fraction(self.end).limit_denominator(1_000))
 
     def _send_before(self, time: Fraction) -> Iterator[Frame]:
         assert self._last is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import grpc
@@ -20,6 +20,7 @@ from services.vision.video.models import VideoModels
 from services.vision.video.sources import too_many
 from services.vision.video.spool import SpoolSpace
 from services.vision.video.stream import StreamRooms, answer_stream
+from services.vision.video.upload import Upload
 
 
 class VideoAnalysis:
@@ -55,20 +56,34 @@ class VideoAnalysis:
 
     async def answer(
         self, requests: AsyncIterator[pb.AnalyzeVideoRequest], context: CallContext
-    ) -> AsyncIterator[pb.AnalyzeVideoResponse]:
+    ) -> AsyncGenerator[pb.AnalyzeVideoResponse, None]:
         """Answer one stream: the responses are written one by one, each within a time that a reader may take; only the
         last is yielded.
 
         Raises:
             ServiceError: the limit of streams is reached, the caller does not read, or as `answer_stream`.
         """
+        upload = Upload(requests, self._settings.video_idle_seconds)
+        try:
+            async with aclosing(self._answer(upload, context)) as responses:
+                async for response in responses:
+                    yield response
+            await upload.linger()
+        except ServiceError as error:
+            if error.code is not grpc.StatusCode.ABORTED:
+                await upload.linger()
+            raise
+        finally:
+            upload.close()
+
+    async def _answer(self, upload: Upload, context: CallContext) -> AsyncGenerator[pb.AnalyzeVideoResponse, None]:
         limit = self._settings.maximum_video_streams
         if self.open_streams >= limit:
             raise too_many("video streams", limit)
         self.open_streams += 1
         last: pb.AnalyzeVideoResponse | None = None
         try:
-            async with aclosing(answer_stream(self._rooms, requests)) as responses:
+            async with aclosing(answer_stream(self._rooms, upload)) as responses:
                 async for response in responses:
                     if response.HasField("summary"):
                         last = response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
@@ -30,7 +30,7 @@ class VideoSource(Protocol):
     container: str
     spooled_because: str
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncGenerator[Message, None]:
         """Yield `Opened` first and `Ended` last; to be closed when it is left early."""
 
 
@@ -64,7 +64,7 @@ class EncodedVideo:
         self._space = space
         self._options = options
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """See `VideoSource`."""
         if self.spooled_because:
             spool = self._space.open()
@@ -85,7 +85,7 @@ class EncodedVideo:
                 async for message in messages:
                     yield message
 
-    async def _streamed(self) -> AsyncIterator[Message]:
+    async def _streamed(self) -> AsyncGenerator[Message, None]:
         length = LengthCheck(self._container)
         decoder = await self._pool.start(self._options)
 
@@ -176,7 +176,7 @@ async def _joined(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[by
         yield chunk
 
 
-async def _listen(decoder: Decoder) -> AsyncIterator[Message]:
+async def _listen(decoder: Decoder) -> AsyncGenerator[Message, None]:
     while True:
         message = await decoder.next_message()
         yield message

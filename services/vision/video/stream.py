@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -53,16 +53,13 @@ class StreamRooms:
     usage: Usage | None
 
 
-async def answer_stream(
-    rooms: StreamRooms, requests: AsyncIterator[pb.AnalyzeVideoRequest]
-) -> AsyncIterator[pb.AnalyzeVideoResponse]:
+async def answer_stream(rooms: StreamRooms, upload: Upload) -> AsyncGenerator[pb.AnalyzeVideoResponse, None]:
     """Yield the answers of one stream. Closing it early ends its decoder and gives its disk back.
 
     Raises:
         ServiceError: the caller's messages are not as agreed, the video is none, or a limit is reached.
     """
     call = current_request()
-    upload = Upload(requests, rooms.settings.video_idle_seconds)
     asked = read_start(await upload.start())
     models = await rooms.models.choose(asked, call.tenant)
     source = await _open(rooms, upload, asked, models)
@@ -140,7 +137,7 @@ class _Stream:
         self._decoded_frames = 0
         self.is_over = False
 
-    async def take(self, message: Message, received_bytes: int) -> AsyncIterator[pb.AnalyzeVideoResponse]:
+    async def take(self, message: Message, received_bytes: int) -> AsyncGenerator[pb.AnalyzeVideoResponse, None]:
         """Yield what a message makes known.
 
         Raises:

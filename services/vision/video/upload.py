@@ -11,10 +11,15 @@ from marquee.vision.v1 import video_pb2 as pb
 from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError
 
 MAXIMUM_CHUNK_BYTES = 1 << 20
+# A caller whose stream ends while it is sending may get an error of its own transport instead of ours: what it has on
+# the way is taken in first, while it keeps coming, and not for long.
+_LINGER_SECONDS, _LINGER_SILENCE_SECONDS = 0.5, 0.1
+
+_Received = pb.AnalyzeVideoRequest | None | BaseException
 
 
 class Upload:
-    """The caller's side of a stream.
+    """The caller's side of a stream. One message is read ahead.
 
     Args:
         requests: its messages.
@@ -25,10 +30,12 @@ class Upload:
     """
 
     def __init__(self, requests: AsyncIterator[pb.AnalyzeVideoRequest], idle_seconds: float) -> None:
-        self._requests = requests
+        self._queue: asyncio.Queue[_Received] = asyncio.Queue(1)
+        self._reader = asyncio.create_task(self._read(requests))
         self._idle_seconds = idle_seconds
         self._kept: pb.AnalyzeVideoRequest | None = None
         self._kind = ""
+        self._is_over = False
         self.received_bytes = 0
 
     async def start(self) -> pb.VideoStart:
@@ -82,10 +89,38 @@ class Upload:
             raise _refused("payload", "is empty; send a chunk or a frame", "PAYLOAD_MISSING")
         return kind
 
+    async def linger(self) -> None:
+        """Take in what is on the way, before the stream ends ahead of its caller."""
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self._is_over:
+                    async with asyncio.timeout(_LINGER_SILENCE_SECONDS):
+                        received = await self._queue.get()
+                    self._is_over = not isinstance(received, pb.AnalyzeVideoRequest)
+        except TimeoutError:
+            return
+
+    def close(self) -> None:
+        """Read no more."""
+        self._reader.cancel()
+
+    async def _read(self, requests: AsyncIterator[pb.AnalyzeVideoRequest]) -> None:
+        try:
+            async for request in requests:
+                await self._queue.put(request)
+            await self._queue.put(None)
+        except Exception as error:
+            await self._queue.put(error)
+
     async def _next(self) -> pb.AnalyzeVideoRequest | None:
+        if self._is_over:
+            return None
         try:
             async with asyncio.timeout(self._idle_seconds):
-                return await anext(self._requests, None)
+                received = await self._queue.get()
+            self._is_over = not isinstance(received, pb.AnalyzeVideoRequest)
+            if isinstance(received, BaseException):
+                raise received
         except TimeoutError:
             raise ServiceError(
                 grpc.StatusCode.ABORTED,
@@ -93,6 +128,7 @@ class Upload:
                 f"nothing was sent for {self._idle_seconds:g} s; close your side of the stream when the video is over",
                 metadata={"limit_seconds": f"{self._idle_seconds:g}"},
             ) from None
+        return received
 
 
 def _refused(field: str, description: str, reason: str) -> InvalidRequest:

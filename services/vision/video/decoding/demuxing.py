@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
@@ -100,12 +100,13 @@ class Decoding:
 
     def _choose(self, container: InputContainer) -> VideoStream:
         """Return the video track to decode, its codec opened within bounds."""
-        stream = container.streams.best("video")
+        stream = cast("VideoStream | None", container.streams.best("video"))
         if stream is None:
             raise _Refused("VIDEO_WITHOUT_TRACK", "the file holds no video track", is_whole=True)
         codec = stream.codec_context
-        if codec is None or codec.codec.name not in CODECS:
-            name = codec.codec.name if codec else "an unknown one"
+        # No type says so, but the codec of a track can be unknown.
+        name = codec.codec.name if codec is not None else "an unknown one"  # type: ignore[redundant-expr]
+        if name not in CODECS:
             raise _Refused(
                 "VIDEO_CODEC_UNKNOWN",
                 f"the video's codec is {name}; it must be one of {', '.join(sorted(CODECS))}",
@@ -126,7 +127,7 @@ class Decoding:
                 is_whole=True,
             )
 
-    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet | None]:
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
         """Yield the track's packets, the empty one that flushes the codec last; None for each error."""
         errors = 0
         packets = container.demux(stream)
@@ -204,8 +205,9 @@ class Decoding:
             # FFmpeg gives the length of the fragments that it has seen, which nobody declared.
             return 0.0
         length = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        if not length and stream.container.duration:
-            length = stream.container.duration / av.time_base
+        container = cast("InputContainer", stream.container)
+        if not length and container.duration:
+            length = container.duration / av.time_base
         return length if 0 < length <= _LONGEST_DECLARED else 0.0
 
     def _stamp(self, frame: VideoFrame, stream: VideoStream, base: Fraction) -> Fraction:
@@ -221,7 +223,7 @@ class Decoding:
         rate = stream.average_rate or stream.guessed_rate
         return 1 / rate if rate and rate <= _FASTEST_DECLARED else Fraction(1, 25)
 
-    def _time_of(self, packet: Packet, stream: VideoStream) -> float:
+    def _time_of(self, packet: Packet[VideoStream], stream: VideoStream) -> float:
         if packet.pts is None or self._origin is None or not stream.time_base:
             return self._time
         return max(self._time, float(packet.pts * stream.time_base - self._origin))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av.error
 from av.filter import Graph
@@ -79,16 +79,18 @@ class FrameFilters:
         for use, sink in self._sinks:
             while True:
                 try:
-                    made = sink.pull()
+                    made = cast("VideoFrame", sink.pull())
                 except (av.error.BlockingIOError, av.error.EOFError):
                     break
-                time = float(made.pts * made.time_base)
+                time = float((made.pts or 0) * (made.time_base or 0))
                 if time < self._start:
                     continue
                 if use == "cut":
                     yield Cut(time, round(float(made.metadata["lavfi.scd.score"]), 3))
                 else:
-                    yield Frame(use, time, made.width, made.height, packed_pixels(made))
+                    yield Frame(
+                        "events" if use == "events" else "sample", time, made.width, made.height, packed_pixels(made)
+                    )
 
     def _sampled(self, rate: Fraction, width: int, height: int) -> list[tuple[str, str]]:
         return [

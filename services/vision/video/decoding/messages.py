@@ -18,6 +18,10 @@ MAXIMUM_PIXEL_BYTES = 1 << 24
 """No decoder sends more at once: 640 × 640 pixels are 1.2 MB. A service that is told of more stops listening."""
 
 
+Use: TypeAlias = Literal["events", "sample"]
+"""What a frame is for: the events model, or the models of pictures."""
+
+
 class MalformedMessage(ValueError):
     """The bytes are no message of a decoder."""
 
@@ -44,7 +48,7 @@ class Frame:
     """A frame for a model to look at: the one that is shown at `time`."""
 
     kind: ClassVar[str] = "frame"
-    use: Literal["events", "sample"]
+    use: Use
     time: float
     """Seconds from the video's first frame."""
     width: int
@@ -107,7 +111,8 @@ def encode(message: Message) -> bytes:
     content = asdict(message)
     pixels = content.pop("pixels", b"")
     header = json.dumps({"kind": message.kind, **content}, separators=(",", ":")).encode()
-    return LENGTHS.pack(len(header), len(pixels)) + header + pixels
+    lengths: bytes = LENGTHS.pack(len(header), len(pixels))
+    return lengths + header + pixels
 
 
 def decode(header: bytes, pixels: bytes) -> Message:
