@@ -45,7 +45,7 @@ test-unit: .venv/.test-stamp postgresql ## Run the unit tests only; ARGS="-k nam
 
 .PHONY: test-training
 test-training: .venv-training/.stamp ## Run the tests that need torch, in the environment that has it
-	@.venv-training/bin/python -m pytest tests/unit/services/text/training $(ARGS)
+	@.venv-training/bin/python -m pytest tests/unit/services/text/training tests/unit/services/vision/training $(ARGS)
 
 .PHONY: postgresql
 postgresql: ## Install PostgreSQL for the tests from Debian's packages, when it is missing and we are root
@@ -134,6 +134,10 @@ bench-generation: .venv/.test-stamp ## Measure tokens a second and the time to t
 .PHONY: bench-text
 bench-text: .venv/.test-stamp ## Measure what the services add to the models that read texts, in processor time above in-process
 	@$(BIN)/python -m tests.load.text_overhead $(ARGS)
+
+.PHONY: bench-vision
+bench-vision: .venv/.test-stamp ## Measure what the vision service adds to its picture models, in processor time above in-process
+	@$(BIN)/python -m tests.load.vision_overhead $(ARGS)
 
 .PHONY: bench-search
 bench-search: .venv/.test-stamp ## Measure the time of Search, on MovieLens and on 100,000 synthetic items

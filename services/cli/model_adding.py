@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from services.cli.console import output, stage
 from services.cli.failures import EXIT_WRONG_INPUT, CommandFailed
+from services.cli.model_folders import own_repository
 from services.cli.model_importers import all_importers
 from services.cli.models import EXTRAS_ADVICE
 from services.cli.tables import plain_table, titled
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """The words of the command line; None where nothing was said."""
+    """The words of the command line; None where nothing was said. The repository is then that of the service that will
+    serve the model.
+    """
 
     reference: str
     name: str | None
     task: str | None
     precision: str
-    repository: Path
+    repository: Path | None
     version: str | None
     yes: bool
 
@@ -70,29 +73,30 @@ def _add(asked: Asked) -> Added:
     precision = _precision(asked.precision)
     importers = all_importers()
 
-    def check_description(folder: Path, title: str) -> None:
-        choose(importers, read_architecture(folder, title)["architectures"][0], asked.task)
-
-    if asked.name is not None:
-        check_name(asked.repository, asked.name, asked.version)
+    def check_description(folder: Path, title: str) -> Path:
+        importer, _ = choose(importers, read_architecture(folder, title)["architectures"][0], asked.task)
+        repository = asked.repository or own_repository(importer.service)
+        if asked.name is not None:
+            check_name(repository, asked.name, asked.version)
+        return repository
 
     def before_weights(folder: Path, title: str) -> None:
         check_description(folder, title)
         _require_libraries()
 
     source = find_source(asked.reference, _steps, before_weights)
-    check_description(source.folder, source.title)
+    repository = check_description(source.folder, source.title)
     checkpoint = read_checkpoint(source.folder, source.title)
     importer, task = choose(importers, checkpoint.architecture, asked.task)
     importer.check(checkpoint, task)
     name = asked.name or name_of(source.name)
-    version = check_name(asked.repository, name, asked.version)
+    version = check_name(repository, name, asked.version)
     wish = Wish(name, version, task, precision)
-    check_room(asked.repository, needed_bytes(checkpoint, precision))
+    check_room(repository, needed_bytes(checkpoint, precision))
     _require_libraries()
-    _show_plan(checkpoint, wish, asked.repository)
+    _show_plan(checkpoint, wish, repository)
     _confirm(asked.yes)
-    folder, imported = import_checkpoint(checkpoint, importer, wish, asked.repository, _steps)
+    folder, imported = import_checkpoint(checkpoint, importer, wish, repository, _steps)
     output.print(f"[green]✓[/] {escape(name)}/{escape(version)} is in the repository")
     output.print(f"  [dim]{escape(imported.summary)}[/]")
     return Added(importer, task, name, version, folder)

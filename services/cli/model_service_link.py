@@ -105,8 +105,7 @@ class ModelServiceLink:
         if code is grpc.StatusCode.NOT_FOUND:
             return CommandFailed(
                 f"the {self.service} service at {self.address} does not find it: {message}",
-                "It reads another folder: start it with MARQUEE_TEXT_MODEL_REPOSITORY set to the repository."
-                if self.service == "text"
-                else "It reads another folder than the one that was written to.",
+                "It reads another folder than the one that was written to: start it with "
+                f"MARQUEE_{self.service.upper()}_MODEL_REPOSITORY set to the repository.",
             )
         return CommandFailed(f"the {self.service} service: {message}")

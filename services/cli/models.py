@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
 
 from marquee.common.v1 import model_repository_pb2 as pb
 from services.cli.console import output
 from services.cli.failures import EXIT_WRONG_INPUT, CommandFailed
+from services.cli.model_folders import IMPORTING_SERVICES, own_repository
 from services.cli.model_service_link import ModelServiceLink
 from services.cli.settings import TargetOption
 from services.cli.status import STATE_WORDS
@@ -26,7 +26,7 @@ EPILOG = """
 
   marquee models add hf:sentence-transformers/all-MiniLM-L6-v2 --precision int8
 
-  marquee models try my-model "a witty film"             [dim]# what it says[/]
+  marquee models try my-model "a witty film"             [dim]# what it says; or picture.jpg[/]
 
   marquee models list
 
@@ -49,6 +49,8 @@ ADD_EPILOG = """
 
   classification   the same encoders with a head for labels
 
+  pictures         ViT for labels or vectors, DETR and YOLOS for objects
+
 [bold]What happens[/]
 
   The files are checked, the network is exported as an ONNX graph, and its answers are held against the original's.
@@ -67,7 +69,7 @@ RepositoryOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Model repository. [dim]Variable MARQUEE_TEXT_MODEL_REPOSITORY; else the text service's own.[/dim]",
+        help="Model repository. [dim]Variable MARQUEE_TEXT_MODEL_REPOSITORY or …VISION…; else the service's own.[/dim]",
         file_okay=False,
         show_default=False,
     ),
@@ -86,7 +88,7 @@ def add(
         str | None,
         typer.Option(
             metavar="TASK",
-            help="vectors, classification or generation. [dim]Else what the network was made for.[/dim]",
+            help="For encoders vectors or classification. [dim]Else what the network was made for.[/dim]",
             show_default=False,
         ),
     ] = None,
@@ -105,8 +107,7 @@ def add(
         from services.cli.model_adding import Asked, add_model, hide_from_git
     except ModuleNotFoundError as error:
         raise CommandFailed(f"importing a model needs the package {error.name}", EXTRAS_ADVICE) from error
-    own = _own_repository()
-    added = add_model(Asked(source, name, task, precision, repository or own, version, yes))
+    added = add_model(Asked(source, name, task, precision, repository, version, yes))
     if added.folder.parents[1].resolve() == (Path(__file__).parents[1] / added.importer.service / "models").resolve():
         hide_from_git(added.folder)
     output.print(f"  [dim]Its card: {escape(str(added.folder / 'card.md'))}[/]")
@@ -115,10 +116,12 @@ def add(
         status = link.load(added.name, added.version)
         output.print(f"[green]✓[/] {escape(added.name)}/{escape(added.version)} serves on {_runs_on(status)}")
     else:
-        output.print(f"No {link.service} service runs. Start one: [bold]{_start(repository, own)}[/]")
-        if repository is not None and repository.resolve() != own.resolve():
+        own = repository is None or repository.resolve() == own_repository(link.service).resolve()
+        output.print(f"No {link.service} service runs. Start one: [bold]{_start(link.service, repository, own)}[/]")
+        if not own:
             output.print("[dim]That folder needs Marquee's own models too; links to their folders will do.[/]")
-    sample = {"generation": "Once upon a time"}.get(added.task, "a gorgeous, witty film")
+    sample = "picture.jpg" if link.service == "vision" else "a gorgeous, witty film"
+    sample = "Once upon a time" if added.task == "generation" else sample
     output.print(f"Next: [bold]marquee models try {escape(added.name)} {shlex.quote(sample)}[/]")
 
 
@@ -168,14 +171,18 @@ def show(name: NameArgument, target: TargetOption = None) -> None:
 @app.command("try", epilog='[bold]Example[/]\n\n  marquee models try my-model "a witty film" "a dull film"')
 def try_model(
     name: NameArgument,
-    texts: Annotated[list[str], typer.Argument(help="Texts, or the prompt of a language model.", metavar="TEXT…")],
+    texts: Annotated[
+        list[str], typer.Argument(help="Texts, the prompt of a language model, or files of pictures.", metavar="TEXT…")
+    ],
     target: TargetOption = None,
 ) -> None:
-    """Ask a model of the text service by its name: vectors, labels or more text."""
+    """Ask a model by its name: vectors, labels or more text; of pictures vectors, labels or objects."""
     from services.cli.model_trying import try_text_model
+    from services.cli.picture_model_trying import try_picture_model
 
     link, found = _find(name, target)
-    try_text_model(link.address, name, found[-1].task, texts)
+    ask = try_picture_model if link.service == "vision" else try_text_model
+    ask(link.address, name, found[-1].task, texts)
 
 
 @app.command()
@@ -190,7 +197,8 @@ def remove(
     from services.runtime.training.imports.publishing import check_removable, versions_of
     from services.runtime.training.imports.refusal import ImportRefused
 
-    root = repository or _own_repository()
+    roots = [repository] if repository else [own_repository(service) for service in IMPORTING_SERVICES]
+    root = next((root for root in roots if versions_of(root, name)), roots[0])
     versions = [version] if version else versions_of(root, name)
     try:
         folders = check_removable(root, name, versions)
@@ -198,10 +206,10 @@ def remove(
         raise CommandFailed(str(error), error.advice, EXIT_WRONG_INPUT) from error
     if not yes:
         typer.confirm(f"Delete {', '.join(str(folder) for folder in folders)}?", abort=True)
-    link = ModelServiceLink("text", target)
     for folder in folders:
-        if link.listens():
-            link.unload(name, folder.name)
+        for link in (ModelServiceLink(service, target) for service in IMPORTING_SERVICES):
+            if link.listens() and any((one.name, one.version) == (name, folder.name) for one in link.models()):
+                link.unload(name, folder.name)
         shutil.rmtree(folder)
     if not versions_of(root, name):
         shutil.rmtree(root / name)
@@ -224,23 +232,11 @@ def _find(name: str, target: str | None) -> tuple[ModelServiceLink, list[pb.Mode
     raise CommandFailed(f"no service has a model {name!r}", f"There are: {there}", EXIT_WRONG_INPUT)
 
 
-def _own_repository() -> Path:
-    """Return the folder that the text service reads unless it is told otherwise."""
-    from services.text.settings import TextSettings
-
-    try:
-        return TextSettings().model_repository
-    except ValidationError as error:
-        first = error.errors()[0]
-        variable = "MARQUEE_TEXT_" + str(first["loc"][0]).upper()
-        raise CommandFailed(f"{variable}: {first['msg']}", exit_code=EXIT_WRONG_INPUT) from error
-
-
 def _runs_on(model: pb.ModelStatus) -> str:
     return escape(model.execution_provider.removesuffix("ExecutionProvider"))
 
 
-def _start(repository: Path | None, own: Path) -> str:
-    if repository is None or repository.resolve() == own.resolve():
+def _start(service: str, repository: Path | None, own: bool) -> str:
+    if own:
         return "marquee up"
-    return f"MARQUEE_TEXT_MODEL_REPOSITORY={escape(shlex.quote(str(repository)))} marquee up"
+    return f"MARQUEE_{service.upper()}_MODEL_REPOSITORY={escape(shlex.quote(str(repository)))} marquee up"

@@ -23,11 +23,11 @@ from sklearn.metrics import f1_score
 
 from services.runtime.sources import fetch_package_file
 from services.runtime.training.publish import cpu_session
+from services.runtime.training.rounding import round_rows
 from services.text.training import minilm
 from services.text.training.bert_reference import reference_vectors
 from services.text.training.corpus import EDITORIALS, FILMS, PRODUCTS, TWEETS, Corpus, load_corpus
 from services.text.training.parity import vectors
-from services.text.training.rounding import round_rows
 from services.text.training.word_embedding import Floats, Original, load_original, token_weights, weighted_vectors
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

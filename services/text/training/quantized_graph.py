@@ -16,7 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from services.text.training.rounding import InputGrid, RoundedMatrix, round_rows
+from services.runtime.training.rounding import RoundedMatrix, round_rows
+from services.text.training.rounding import InputGrid
 
 CENTRE = 128
 # The smallest value of the GELU function is -0.16997, so this makes its outputs unsigned.

@@ -1,4 +1,4 @@
-"""Rounds weights to 8 bits: plain rounding of tables, error-compensated rounding of linear layers.
+"""Rounds linear layers to 8 bits, with errors that make up for each other.
 
 Two constraints shape what happens here. CPUs without VNNI instructions add two neighbouring products of an unsigned
 activation and a signed weight in 16 bits and saturate, so two neighbouring weights of a row never exceed 128 in sum of
@@ -9,31 +9,15 @@ over a batch: ranges are either constants of the graph or taken over one token.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.runtime.training.rounding import LARGEST, RoundedMatrix
+
 Matrix = NDArray[np.float64]
-LARGEST = 127
 PAIR_LIMIT = 128
 BLOCK = 128
-
-
-@dataclass(frozen=True)
-class RoundedMatrix:
-    """`values` int8 [rows, columns] times `scales` float32 [rows] approximates the matrix."""
-
-    values: NDArray[np.int8]
-    scales: NDArray[np.float32]
-
-
-def round_rows(matrix: NDArray[Any]) -> RoundedMatrix:
-    """Rounds each row to int8 with its own scale; an all-zero row gets scale 1."""
-    scales = np.abs(matrix).max(axis=1).astype(np.float32) / np.float32(LARGEST)
-    scales[scales == 0] = 1
-    values = np.rint(matrix.astype(np.float32) / scales[:, None])
-    return RoundedMatrix(np.clip(values, -LARGEST, LARGEST).astype(np.int8), scales)
 
 
 def pair_scales(weight: Matrix) -> NDArray[np.float32]:

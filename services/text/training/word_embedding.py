@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
 from services.runtime.sources import fetch_package_file
-from services.text.training.rounding import RoundedMatrix, round_rows
+from services.runtime.training.rounding import RoundedMatrix, round_rows
 from services.text.training.tokenizer_file import bare_tokenizer
 
 PACKAGE = ("wordllama", "0.4.0.post1")

@@ -9,22 +9,10 @@ import torch
 import transformers
 from torch import Tensor
 
+from services.runtime.training.imports.card import render_card
 from services.runtime.training.imports.checkpoint import Checkpoint
-from services.runtime.training.imports.importer import ImportedVersion, Precision, Wish
-from services.runtime.training.imports.steps import Steps
-from services.text.training.imports.card import render_card
-from services.text.training.imports.encoder_plan import EncoderPlan, plan_classifier
-from services.text.training.imports.encoders import (
-    PaddedEncoder,
-    converted_answers,
-    export_encoder,
-    golden_cases,
-    manifest_of,
-    opened,
-    original_answers,
-)
-from services.text.training.imports.exporting import load_network
-from services.text.training.imports.figures import (
+from services.runtime.training.imports.exporting import load_network
+from services.runtime.training.imports.figures import (
     LEAST_NEIGHBOUR_COSINE,
     Figure,
     Floats,
@@ -33,7 +21,19 @@ from services.text.training.imports.figures import (
     require,
     summary,
 )
-from services.text.training.imports.real_texts import GOLDEN, as_tokens
+from services.runtime.training.imports.importer import ImportedVersion, Precision, Wish
+from services.runtime.training.imports.session import opened
+from services.runtime.training.imports.steps import Steps
+from services.text.training.imports.encoder_plan import EncoderPlan, plan_classifier
+from services.text.training.imports.encoders import (
+    PaddedEncoder,
+    converted_answers,
+    export_encoder,
+    golden_cases,
+    manifest_of,
+    original_answers,
+)
+from services.text.training.imports.real_texts import GOLDEN, as_tokens, compared_texts
 
 OUTPUT = "probabilities"
 LABELS_FILE = "labels.txt"
@@ -111,6 +111,7 @@ def convert(checkpoint: Checkpoint, wish: Wish, folder: Path, steps: Steps) -> I
                 "Longest text": f"{plan.max_tokens} tokens; longer ones are cut",
                 "Served by": "`ClassifyText` without labels",
             },
+            compared=compared_texts(),
             figures=figures,
             graph=graph,
             files=weights,

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import transformers
 
+from services.runtime.training.imports.card import render_card
 from services.runtime.training.imports.checkpoint import Checkpoint
+from services.runtime.training.imports.exporting import load_network
+from services.runtime.training.imports.figures import Figure, require, summary
 from services.runtime.training.imports.importer import ImportedVersion, Precision, Wish
+from services.runtime.training.imports.precision import in_precision
+from services.runtime.training.imports.session import opened
 from services.runtime.training.imports.steps import Steps
-from services.text.training.imports.card import render_card
 from services.text.training.imports.decoder_network import export_decoder, state_names
 from services.text.training.imports.decoder_parity import DecoderGraph, compare
 from services.text.training.imports.decoder_plan import DecoderPlan, plan_decoder
-from services.text.training.imports.encoders import opened
-from services.text.training.imports.exporting import load_network
-from services.text.training.imports.figures import Figure, require, summary
-from services.text.training.imports.precision import in_precision
-from services.text.training.imports.real_texts import as_tokens
+from services.text.training.imports.real_texts import as_tokens, compared_texts
 from services.text.training.parity import TokenIds
 
 _COMPARED_TOKENS = 128
@@ -160,6 +160,7 @@ def _card(
             "Memory of a text in the making": f"{token_bytes / 1e3:,.0f} kB a token",
             "Served by": "`GenerateText`",
         },
+        compared=compared_texts(),
         figures=figures,
         graph=graph,
         files=weights,

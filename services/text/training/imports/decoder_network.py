@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from services.runtime.training.imports.exporting import FREE, export_graph
+from services.runtime.training.imports.weighted_graph import WeightedGraph
 from services.text.training.imports.decoder_plan import DecoderPlan
-from services.text.training.imports.exporting import FREE, export_graph
-from services.text.training.imports.weighted_graph import WeightedGraph
 
 _ROWS, _PAST, _NEW = 2, 3, 4
 

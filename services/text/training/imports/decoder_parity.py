@@ -10,16 +10,16 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from services.runtime.training.imports.importer import Precision
-from services.runtime.training.imports.steps import Steps
-from services.text.training.imports.decoder_network import state_names
-from services.text.training.imports.decoder_plan import DecoderPlan
-from services.text.training.imports.figures import (
+from services.runtime.training.imports.figures import (
     LEAST_NEIGHBOUR_COSINE,
     Figure,
     changed_choices,
     cosines,
 )
+from services.runtime.training.imports.importer import Precision
+from services.runtime.training.imports.steps import Steps
+from services.text.training.imports.decoder_network import state_names
+from services.text.training.imports.decoder_plan import DecoderPlan
 from services.text.training.parity import TokenIds
 
 Array = NDArray[Any]

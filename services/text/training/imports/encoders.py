@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from services.runtime.training.imports.exporting import FREE, export_graph
+from services.runtime.training.imports.figures import Floats
 from services.runtime.training.imports.importer import Wish
+from services.runtime.training.imports.precision import in_precision
 from services.runtime.training.imports.steps import Steps
-from services.runtime.training.publish import MODEL_FILE, cpu_session
 from services.text.training.imports.encoder_plan import EncoderPlan
-from services.text.training.imports.exporting import FREE, export_graph
-from services.text.training.imports.figures import Floats
-from services.text.training.imports.precision import in_precision
 from services.text.training.parity import TokenIds, feeds
 
 BATCH = 16
@@ -60,17 +58,6 @@ def export_encoder(
         graph = in_precision(export_graph(module, (ids, mask), (free, free), INPUTS, [output]), wish.precision)
     with steps("Writing the weights", graph.size_bytes) as step:
         return graph.write(folder, wish.embedded_bytes, step.advance)
-
-
-@contextmanager
-def opened(graph: bytes, files: Mapping[str, Path], folder: Path) -> Iterator[onnxruntime.InferenceSession]:
-    """Open a graph, beside its weights where it has some."""
-    if not files:
-        yield cpu_session(graph)
-        return
-    path = folder / MODEL_FILE
-    path.write_bytes(graph)
-    yield cpu_session(path)
 
 
 def original_answers(answer: Callable[[Tensor], Tensor], texts: TokenIds, steps: Steps) -> Floats:

@@ -16,6 +16,11 @@ def real_texts() -> list[str]:
     return [*lines, *(" ".join(lines[start::4]) for start in range(4))]
 
 
+def compared_texts() -> str:
+    """Return what the texts are, for a card."""
+    return f"{len(real_texts())} real texts that ship with Marquee (films, series, games and chat; 1 to 200 words)"
+
+
 def as_tokens(tokenizer: Tokenizer, longest: int, begin: Sequence[int] = (), special: bool = True) -> list[list[int]]:
     """Return the token ids of each text that has any, at most `longest`, `begin` before each."""
     found = [

@@ -8,10 +8,13 @@ import torch
 import transformers
 from torch import Tensor
 
+from services.runtime.training.imports.card import render_card
 from services.runtime.training.imports.checkpoint import Checkpoint
+from services.runtime.training.imports.exporting import load_network
+from services.runtime.training.imports.figures import LEAST_NEIGHBOUR_COSINE, Figure, Floats, cosines, require, summary
 from services.runtime.training.imports.importer import ImportedVersion, Precision, Wish
+from services.runtime.training.imports.session import opened
 from services.runtime.training.imports.steps import Steps
-from services.text.training.imports.card import render_card
 from services.text.training.imports.encoder_plan import EncoderPlan, Pooling, plan_vectors
 from services.text.training.imports.encoders import (
     PaddedEncoder,
@@ -19,12 +22,9 @@ from services.text.training.imports.encoders import (
     export_encoder,
     golden_cases,
     manifest_of,
-    opened,
     original_answers,
 )
-from services.text.training.imports.exporting import load_network
-from services.text.training.imports.figures import LEAST_NEIGHBOUR_COSINE, Figure, Floats, cosines, require, summary
-from services.text.training.imports.real_texts import GOLDEN, as_tokens
+from services.text.training.imports.real_texts import GOLDEN, as_tokens, compared_texts
 
 OUTPUT = "vectors"
 # A layer behind the first token that sentence vectors do not use, and that language models are published without.
@@ -98,6 +98,7 @@ def convert(checkpoint: Checkpoint, wish: Wish, folder: Path, steps: Steps) -> I
                 "Longest text": f"{plan.max_tokens} tokens; longer ones are cut",
                 "Served by": "`EmbedText`, `ClassifyText` with the caller's labels",
             },
+            compared=compared_texts(),
             figures=figures,
             graph=graph,
             files=weights,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from services.runtime.training.graph_builder import GraphBuilder, tensor
-from services.text.training.rounding import round_rows
+from services.runtime.training.rounding import round_rows
 from services.text.training.sentiment.networks import ABSENT, AveragingNetwork, RecurrentNetwork
 
 INPUTS = [tensor(name, TensorProto.INT64, ["B", "T"]) for name in ("input_ids", "attention_mask")]

@@ -14,7 +14,7 @@ from onnx import NodeProto
 
 from services.runtime.training.imports.checkpoint import Checkpoint
 from services.runtime.training.imports.refusal import ImportRefused
-from services.text.training.imports.weighted_graph import Weight, WeightedGraph, fold_transposes
+from services.runtime.training.imports.weighted_graph import Weight, WeightedGraph, fold_transposes
 
 OPSET = 23
 FREE = torch.export.Dim.DYNAMIC

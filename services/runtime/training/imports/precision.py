@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 
 from services.runtime.training.imports.importer import Precision
 from services.runtime.training.imports.refusal import ImportRefused
-from services.text.training.imports.weighted_graph import Array, Weight, WeightedGraph, readers, rebuilt
-from services.text.training.rounding import round_rows
+from services.runtime.training.imports.weighted_graph import Array, Weight, WeightedGraph, readers, rebuilt
+from services.runtime.training.rounding import round_rows
 
 BLOCK = 32
 _CENTRE = 128

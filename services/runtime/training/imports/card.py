@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.runtime.training.imports.checkpoint import NOT_STATED, Checkpoint
+from services.runtime.training.imports.figures import Figure
 from services.runtime.training.imports.importer import Precision, Wish
-from services.text.training.imports.figures import Figure
-from services.text.training.imports.real_texts import real_texts
 
 _STORED: Mapping[Precision, str] = {
     "float32": "float32",
@@ -23,6 +22,7 @@ def render_card(
     *,
     does: str,
     facts: Mapping[str, str],
+    compared: str,
     figures: Sequence[Figure],
     graph: bytes,
     files: Mapping[str, bytes | Path],
@@ -35,6 +35,7 @@ def render_card(
         wish: what for.
         does: what the model does, in a sentence or two.
         facts: more lines of the table.
+        compared: on what the figures were measured.
         figures: what was measured.
         graph: bytes of the graph.
         files: files beside the graph.
@@ -64,8 +65,8 @@ Imported from a published checkpoint: safetensors weights, no code of the checkp
 {rows}
 
 ## Parity with the original
-{len(real_texts())} real texts that ship with Marquee (films, series, games and chat; 1 to 200 words), against the
-transformers library running the published weights in float32. An import outside of a limit is refused.
+On {compared}, against the transformers library running the published
+weights in float32. An import outside of a limit is refused.
 
 | figure | measured | limit |
 |---|---|---|

@@ -1,0 +1,1 @@
+"""Imports of published vision checkpoints."""
