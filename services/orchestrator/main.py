@@ -28,6 +28,8 @@ from services.orchestrator.catalog.snapshots import CatalogSnapshots
 from services.orchestrator.content.analysis import TextAnalyzer
 from services.orchestrator.content.language import load_tables_soon
 from services.orchestrator.content.media.attachment import Attacher
+from services.orchestrator.content.media.clip import ClipAnalyzer
+from services.orchestrator.content.media.clip_summary import ClipSummaries
 from services.orchestrator.content.media.image import ImageAnalyzer
 from services.orchestrator.content.media.similar import SimilarPictures
 from services.orchestrator.content.moderation.moderator import Moderator
@@ -139,7 +141,11 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     moderator = Moderator(store, mesh, settings)
     moderation = ModerationServicer(store, moderator)
     alike, attacher = SimilarPictures(store, snapshots), Attacher(store, models)
-    media = MediaServicer(ImageAnalyzer(mesh, moderator, alike, attacher, settings))
+    media = MediaServicer(
+        ImageAnalyzer(mesh, moderator, alike, attacher, settings),
+        ClipAnalyzer(mesh, moderator, attacher, ClipSummaries(mesh, alike, attacher, settings), settings),
+        settings,
+    )
     writer = ItemWriter(Rephraser(mesh, moderator))
     writing = WritingServicer(
         Explanations(store, ItemExplainer(recommender), writer, settings),

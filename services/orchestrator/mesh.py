@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import grpc
@@ -19,8 +19,10 @@ from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceSt
 from marquee.text.v1 import generation_pb2 as generation_pb
 from marquee.text.v1 import text_service_pb2 as text_pb
 from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
+from marquee.vision.v1 import video_pb2 as video_pb
 from marquee.vision.v1 import vision_service_pb2 as vision_pb
 from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
+from services.orchestrator.sending import send_all
 from services.runtime.observability.tracing import outgoing_metadata
 from services.runtime.request_context import PRIORITY_KEY, REQUEST_ID_KEY, TENANT_KEY, current_request
 
@@ -207,6 +209,38 @@ class Mesh:
     async def screen_images(self, images: Sequence[vision_pb.Image], seconds: float) -> vision_pb.ScreenImageResponse:
         """Return how probably each picture is not safe for work."""
         return await _call("vision", self._vision.ScreenImage, vision_pb.ScreenImageRequest(images=images), seconds)
+
+    async def analyze_video(
+        self, requests: AsyncIterable[video_pb.AnalyzeVideoRequest], seconds: float
+    ) -> AsyncGenerator[video_pb.AnalyzeVideoResponse]:
+        """Send a video on while its answers come; nothing piles up on either way, and whoever stops reading ends it.
+
+        Raises:
+            MeshError: the service ended it.
+            Exception: whatever the requests raise.
+        """
+        call = self._vision.AnalyzeVideo(timeout=max(0.001, seconds), metadata=_metadata())
+        sending = asyncio.create_task(send_all(call, requests))
+        # What the caller sent wrong ends the video.
+        sending.add_done_callback(lambda done: call.cancel() if not done.cancelled() and done.exception() else None)
+        try:
+            while isinstance(response := await call.read(), video_pb.AnalyzeVideoResponse):
+                yield response
+            code = await call.code()
+            if code is not grpc.StatusCode.OK:  # reading raises errors only while it waits for a message
+                raise grpc.aio.AioRpcError(
+                    code, await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+                )
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            if sending.done() and not sending.cancelled() and (failure := sending.exception()) is not None:
+                raise failure from error
+            if isinstance(error, grpc.aio.AioRpcError):
+                raise MeshError("vision", error) from error
+            raise
+        finally:
+            call.cancel()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
     async def load_bundle(self, family: Family, tenant: str, version: str, seconds: float) -> repository_pb.Bundle:
         """Make one service load a bundle."""

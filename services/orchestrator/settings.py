@@ -66,6 +66,15 @@ class OrchestratorSettings(ServiceSettings):
     media_seconds: float = Field(
         default=10.0, gt=0, le=60, description="Longest that the analysis of a picture may take, all models together."
     )
+    clip_idle_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="How long the caller of a clip may wait with its first message."
+    )
+    clip_stalled_reader_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="How long the caller of a clip may read nothing while answers wait; then ABORTED, READER_TOO_SLOW.",
+    )
     generation_seconds: float = Field(
         default=120.0,
         gt=0,

@@ -105,6 +105,7 @@ FALLBACKS: dict[str, str] = {
     "media/safety": "the policy's when_unknown decides",
     "media/vector": "no items are named that look alike, and nothing is attached",
     "media/game": "no game is named",
+    "media/events": "nothing is said about events, and no highlights are named",
     "media/similar": "no items are named that look alike",
 }
 """What happens without each step; printed in the documentation."""

@@ -37,12 +37,14 @@ class Evidence:
         unsafe_probability: that it is not safe for work, 0 to 1; of a clip the highest of its frames. None when the
             model did not answer.
         unsafe_seconds: when in a clip that was; None for a picture.
+        unsafe_all: whether every frame of a clip was screened.
         seen: labels and kinds of objects.
         seen_all: whether labels and objects were both looked for and answered.
     """
 
     unsafe_probability: float | None
     unsafe_seconds: float | None = None
+    unsafe_all: bool = True
     seen: Iterable[Seen] = ()
     seen_all: bool = True
 
@@ -58,8 +60,10 @@ def decide(policy: policy_pb.ModerationPolicy, evidence: Evidence) -> pb.MediaDe
         action = _action(rule, probability)
         sentence = f"not safe for work: probability {probability:.2f}"
         _reason(decision, "unsafe", sentence, action, probability, evidence.unsafe_seconds)
-    elif rule.review_from or rule.block_from:
-        _reason(decision, "unavailable", "the model that screens pictures did not answer", unknown, 0.0, None)
+    if (probability is None or not evidence.unsafe_all) and (rule.review_from or rule.block_from):
+        part = "" if probability is None else " for all of it"
+        sentence = f"the model that screens pictures did not answer{part}"
+        _reason(decision, "unavailable", sentence, unknown, 0.0, None)
     blocked = {label.casefold() for label in rule.blocked_labels}
     for one in evidence.seen:
         if one.probability >= LABEL_SEEN_FROM and one.label.casefold() in blocked:
