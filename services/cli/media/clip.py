@@ -14,10 +14,9 @@ from google.protobuf import json_format
 from rich.markup import escape
 
 from marquee.entertainment.v1 import media_service_pb2 as pb
-from marquee_client import MarqueeClient
+from marquee_client import ClipWishes
 from services.cli.connection import connected
 from services.cli.console import Stage, output, stage
-from services.cli.media.calls import analyze_clip, read_chunks
 from services.cli.media.checkpoint import INTERVAL_SECONDS, CheckpointFile
 from services.cli.media.clip_report import print_clip
 from services.cli.media.features import (
@@ -54,13 +53,13 @@ EPILOG = f"""
 your tenant (docs/vision.md). Fragmented MP4, WebM, Matroska and MPEG-TS are analysed while they are sent, other MP4
 after its upload. With --json-lines nothing is drawn unless --output is there.[/]
 """
+LONGEST_SECONDS = 6 * 3600.0
+"""How long a clip may be on its way: a pipe may bring a live match."""
 _INTERRUPTED = 130
 
 
 def clip(
-    file: Annotated[
-        Path, typer.Argument(help="Clip; - reads standard input.", exists=True, dir_okay=False, allow_dash=True)
-    ],
+    file: Annotated[Path, typer.Argument(help="Clip; - reads standard input.", dir_okay=False, allow_dash=True)],
     features: Annotated[
         str, typer.Option(help="What to say, separated by commas; else all but faces.", show_default=False)
     ] = "",
@@ -89,22 +88,29 @@ def clip(
     target: TargetOption = None,
 ) -> None:
     """Say what happens in a clip, find its highlights, and draw its timeline."""
+    if str(file) != "-" and not file.is_file():
+        raise typer.BadParameter(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}")
     remembered = _checkpoint(checkpoint_file, file, resume)
-    start = pb.ClipStart(
-        features=parse_features(features, CLIP_FEATURES),
-        options=pb.MediaOptions(label_count=labels, policy=policy, minimum_object_score=minimum_score),
-        sample_interval_seconds=sample_interval,
-        attach=attachment(attach),
-        checkpoint_interval_seconds=INTERVAL_SECONDS if remembered else 0,
-        checkpoint=remembered.read() if remembered and resume else b"",
-        highlight_count=highlights,
-    )
+    wanted = parse_features(features, CLIP_FEATURES)
+    wishes: ClipWishes = {
+        "label_count": labels,
+        "policy": policy,
+        "sample_interval_seconds": sample_interval,
+        "checkpoint_interval_seconds": INTERVAL_SECONDS if remembered else 0.0,
+        "checkpoint": remembered.read() if remembered and resume else b"",
+        "highlight_count": highlights,
+    }
+    if minimum_score is not None:
+        wishes["minimum_object_score"] = minimum_score
     is_pipe = str(file) == "-"
     path = None if json_lines and draw_to is None else picture_path(draw_to, Path() if is_pipe else file, "timeline")
     story = ClipStory("standard input" if is_pipe else file.name, None if is_pipe else file)
     with stop_signals_as_interrupts(), connected(target) as client, _opened(file) as content:
         try:
-            seconds = follow(client, start, content, story, remembered, _say_json if json_lines else None)
+            answers = client.analyze_clip(
+                content, features=wanted, attach=attachment(attach), timeout=LONGEST_SECONDS, **wishes
+            )
+            seconds = follow(answers, story, remembered, _say_json if json_lines else None)
         except KeyboardInterrupt:
             _say_stopped(story, remembered, quiet=json_lines)
             raise typer.Exit(_INTERRUPTED) from None
@@ -119,25 +125,20 @@ def clip(
 
 
 def follow(
-    client: MarqueeClient,
-    start: pb.ClipStart,
-    content: BinaryIO,
+    answers: Iterator[pb.AnalyzeClipResponse],
     story: ClipStory,
     remembered: CheckpointFile | None = None,
     say: Callable[[pb.AnalyzeClipResponse], None] | None = None,
 ) -> float:
-    """Send a clip and take its answers in, under a progress display; return how long that took, in seconds.
+    """Take a clip's answers in, under a progress display; return how long that took, in seconds.
 
     Args:
-        client: the way to the mesh.
-        start: what to do.
-        content: the clip, open for reading.
+        answers: what comes back while the clip is sent.
         story: what came back goes here.
         remembered: where checkpoints go.
         say: gets each answer in place of the progress display.
     """
     begin = time.monotonic()
-    answers = analyze_clip(client, start, read_chunks(content))
     if say is not None:
         for answer in answers:
             _take(answer, story, remembered)

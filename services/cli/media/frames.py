@@ -44,11 +44,11 @@ def _frame_at(container: InputContainer, time: float) -> Image | None:
         container.seek(int((first + max(0.0, time - _SEEK_BACK_SECONDS)) * av.time_base))
         best: VideoFrame | None = None
         for frame in container.decode(stream):
-            if best is not None and frame.time is not None and frame.time - first > time:
+            if best is not None and frame.time - first > time:
                 break
             best = frame
         return _picture(best) if best is not None else None
-    except (av.FFmpegError, ImportError):
+    except (av.FFmpegError, ImportError, TypeError):  # TypeError: a frame without a time
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,9 @@ from rich.markup import escape
 
 from marquee.common.v1.media_pb2 import Box
 from marquee.entertainment.v1 import media_service_pb2 as pb
-from marquee_client import MarqueeClient
+from marquee_client import MediaWishes
 from services.cli.connection import connected
 from services.cli.console import output, stage
-from services.cli.media.calls import analyze_image
 from services.cli.media.drawing import annotate, pixels
 from services.cli.media.features import (
     IMAGE_FEATURES,
@@ -73,17 +73,18 @@ def image(
     target: TargetOption = None,
 ) -> None:
     """Say what a picture shows, and draw it with what was found."""
-    request = pb.AnalyzeImageRequest(
-        image=read_picture(file),
-        features=parse_features(features, IMAGE_FEATURES),
-        options=pb.MediaOptions(label_count=labels, policy=policy, minimum_object_score=minimum_score),
-        attach=attachment(attach),
-    )
+    picture = read_picture(file)
+    wanted = parse_features(features, IMAGE_FEATURES)
+    wishes: MediaWishes = {"label_count": labels, "policy": policy}
+    if minimum_score is not None:
+        wishes["minimum_object_score"] = minimum_score
     path = None if as_json and draw_to is None else picture_path(draw_to, file, "annotated")
-    with connected(target) as client:
-        response = _ask(client, request, file.name, quiet=as_json)
+    with connected(target) as client, nullcontext() if as_json else stage(f"Looking at {file.name}") as work:
+        response = client.analyze_image(picture, features=wanted, attach=attachment(attach), **wishes)
+        if work is not None:
+            work.note = "; ".join(f"{step.step} {step.milliseconds:.0f} ms" for step in response.steps)
     if path is not None:
-        annotate(request.image, response.analysis, path)
+        annotate(picture, response.analysis, path)
     if as_json:
         typer.echo(json_format.MessageToJson(response, preserving_proto_field_name=True))
         return
@@ -101,15 +102,6 @@ def read_picture(file: Path) -> bytes:
     if size > _MOST_BYTES:
         raise typer.BadParameter(f"{file} has {size / 1e6:,.0f} MB; a picture may have 8 MiB")
     return file.read_bytes()
-
-
-def _ask(client: MarqueeClient, request: pb.AnalyzeImageRequest, name: str, *, quiet: bool) -> pb.AnalyzeImageResponse:
-    if quiet:
-        return analyze_image(client, request)
-    with stage(f"Looking at {name}") as work:
-        response = analyze_image(client, request)
-        work.note = "; ".join(f"{step.step} {step.milliseconds:.0f} ms" for step in response.steps)
-    return response
 
 
 def print_image(name: str, response: pb.AnalyzeImageResponse, attached_to: str = "") -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -44,16 +45,14 @@ class ScriptedMedia(rpc.MediaServiceServicer):
     received: int = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    async def AnalyzeImage(
-        self, request: pb.AnalyzeImageRequest, context: grpc.aio.ServicerContext
-    ) -> pb.AnalyzeImageResponse:
+    async def AnalyzeImage(self, request: pb.AnalyzeImageRequest, context: Any) -> pb.AnalyzeImageResponse:
         self.images.append(request)
         if self.refusal is not None:
             await context.abort(*self.refusal)
         return self.image
 
     async def AnalyzeClip(
-        self, request_iterator: AsyncIterator[pb.AnalyzeClipRequest], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[pb.AnalyzeClipRequest], context: Any
     ) -> AsyncIterator[pb.AnalyzeClipResponse]:
         self.received = 0
         async for request in request_iterator:

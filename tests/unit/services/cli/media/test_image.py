@@ -11,6 +11,7 @@ from PIL import Image
 
 from marquee.common.v1 import media_pb2
 from marquee.entertainment.v1 import media_service_pb2 as pb
+from marquee.entertainment.v1.moderation_service_pb2 import MODERATION_ACTION_REVIEW
 from tests.unit.services.cli.conftest import Run
 from tests.unit.services.cli.media.conftest import ScriptedMedia, picture_bytes
 
@@ -29,8 +30,8 @@ def found() -> pb.AnalyzeImageResponse:
     analysis.labels.add(label="scoreboard", probability=0.62)
     analysis.games.add(label="doom", probability=0.97)
     analysis.objects.add(label="imp", score=0.91, box=media_pb2.Box(left=0.25, top=0.25, right=0.5, bottom=1))
-    analysis.decision.action = 2
-    analysis.decision.reasons.add(code="unsafe", message="it may not be safe for work", action=2)
+    analysis.decision.action = MODERATION_ACTION_REVIEW
+    analysis.decision.reasons.add(code="unsafe", message="it may not be safe for work", action=MODERATION_ACTION_REVIEW)
     analysis.similar_items.add(item_id="50", title="Star [red]Wars[/]", similarity=0.8)
     return response
 
