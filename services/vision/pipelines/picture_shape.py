@@ -98,17 +98,20 @@ class BoundedSides:
         shortest_side: The shorter side is scaled to this, up or down, as far as `longest_side` allows; 0 leaves
             pictures that are small enough as they are.
         resample: Filter.
+        multiple: Both sides are made multiples of this, by less than that much narrower and lower than otherwise.
     """
 
     longest_side: int
     shortest_side: int = 0
     resample: Image.Resampling = Image.Resampling.BICUBIC
+    multiple: int = 1
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the result for a picture of a width and height."""
         scale = self.longest_side / max(width, height)
         scale = min(scale, self.shortest_side / min(width, height) if self.shortest_side else 1.0)
-        return max(1, round(width * scale)), max(1, round(height * scale))
+        columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+        return self._whole(columns), self._whole(rows)
 
     def draft_size(self, width: int, height: int, turned: bool) -> tuple[int, int]:
         """See `PictureShape`."""
@@ -120,6 +123,9 @@ class BoundedSides:
         size = self.size(*image.size)
         return image if size == image.size else image.resize(size, self.resample, reducing_gap=_REDUCING_GAP)
 
+    def _whole(self, side: int) -> int:
+        return max(self.multiple, side - side % self.multiple)
+
 
 def shape_of(limits: Mapping[str, int]) -> PictureShape:
     """Return the shape that the `limits` of a `model.yaml` ask for.
@@ -127,8 +133,8 @@ def shape_of(limits: Mapping[str, int]) -> PictureShape:
     `side` with `resize_side` is the middle of the picture, `side` with `resize_side: 0` the whole picture stretched to
     a square. With `stretch: 1` it is the middle `side` × `side` of the picture stretched to `resize_side` ×
     `resize_side`. `height` with `width` is the whole picture stretched, `shortest_side` with `longest_side` the whole
-    picture in its own proportions. `resample` is the filter by Pillow's number: 2 bilinear, 3 bicubic, which is the
-    default.
+    picture in its own proportions, with `multiple` in sides that are multiples of it. `resample` is the filter by
+    Pillow's number: 2 bilinear, 3 bicubic, which is the default.
 
     Raises:
         KeyError: none of these is there.
@@ -138,7 +144,7 @@ def shape_of(limits: Mapping[str, int]) -> PictureShape:
     if "height" in limits:
         return Stretch(limits["height"], limits["width"], resample)
     if "longest_side" in limits:
-        return BoundedSides(limits["longest_side"], limits["shortest_side"], resample)
+        return BoundedSides(limits["longest_side"], limits["shortest_side"], resample, limits.get("multiple", 1))
     side, resize_side = limits["side"], limits["resize_side"]
     if resize_side and limits.get("stretch"):
         return Stretch(side, side, resample, side / resize_side)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.runtime.training.imports.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from services.vision.training.imports.timm_backbone import check_backbone
 LARGEST_LABELS = 50_000
 # Published detectors keep numbers of COCO that were never used under this name.
 NO_CLASS = "N/A"
+YOLOS_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ def plan_detection(checkpoint: Checkpoint) -> PicturePlan:
     preprocessing = read_preprocessing(checkpoint, IMAGENET)
     if preprocessing.limits.get("resize_side"):
         raise ImportRefused(f"{PREPROCESSOR_FILE} cuts pictures; a detector must see the whole picture")
+    if checkpoint.architecture.startswith("Yolos") and not preprocessing.fixed:
+        # Its processor makes both sides multiples of a patch.
+        preprocessing = replace(preprocessing, limits={**preprocessing.limits, "multiple": YOLOS_MULTIPLE})
     labels = _labels(checkpoint)
     columns = [index for index, label in enumerate(labels) if label != NO_CLASS]
     kept = [labels[index] for index in columns]

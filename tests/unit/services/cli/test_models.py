@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,20 @@ import structlog
 
 from services.cli.model_adding import name_of
 from services.cli.ports import free_ports
-from services.runtime.server import ServiceServer
+from services.runtime.server import ServiceDefinition, ServiceServer
+from services.runtime.settings import ServiceSettings
 from services.text.main import build
 from services.text.settings import TextSettings
+from services.vision.main import build as build_vision
+from services.vision.settings import VisionSettings
 from tests.support.checkpoints import LLAMA, write_checkpoint, write_json
 from tests.support.classification_model import write_classification_model
+from tests.support.dummy_detector import NAME as BOXES
+from tests.support.dummy_detector import write_detector
+from tests.support.dummy_image_model import NAME as COLOURS
+from tests.support.dummy_image_model import write_image_model
 from tests.support.dummy_model import NAME, edit_manifest, write_model
+from tests.support.strange_pictures import encoded, plain
 from tests.unit.services.cli.conftest import Run
 
 without_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is here")
@@ -40,11 +49,33 @@ def text_service(models: Path, tmp_path: Path, nobody: None, monkeypatch: pytest
     settings = TextSettings(
         port=0, model_repository=models, bundle_repository=tmp_path, default_model=NAME, drain_seconds=0
     )
+    with in_a_thread(build(settings), settings) as port:
+        monkeypatch.setenv("MARQUEE_TEXT_TARGET", f"127.0.0.1:{port}")
+        yield models
+
+
+@pytest.fixture
+def vision_service(models: Path, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A vision service with two models of a few kilobytes, one of them imported; gives its repository."""
+    write_image_model(models)
+    write_detector(models, source="the folder boxes")
+    settings = VisionSettings(
+        port=0, model_repository=models, bundle_repository=tmp_path, default_model=COLOURS, drain_seconds=0
+    )
+    monkeypatch.setenv("MARQUEE_VISION_MODEL_REPOSITORY", str(models))
+    with in_a_thread(build_vision(settings), settings) as port:
+        monkeypatch.setenv("MARQUEE_VISION_TARGET", f"127.0.0.1:{port}")
+        yield models
+
+
+@contextmanager
+def in_a_thread(definition: ServiceDefinition, settings: ServiceSettings) -> Iterator[int]:
+    """Run a service on an event loop of its own; gives its port."""
     started, stopping = threading.Event(), threading.Event()
     ports: list[int] = []
 
     async def serve() -> None:
-        server = ServiceServer(build(settings), settings)
+        server = ServiceServer(definition, settings)
         await server.start()
         ports.append(server.port)
         started.set()
@@ -56,11 +87,12 @@ def text_service(models: Path, tmp_path: Path, nobody: None, monkeypatch: pytest
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     assert started.wait(20)
-    monkeypatch.setenv("MARQUEE_TEXT_TARGET", f"127.0.0.1:{ports[0]}")
-    yield models
-    stopping.set()
-    thread.join()
-    structlog.reset_defaults()
+    try:
+        yield ports[0]
+    finally:
+        stopping.set()
+        thread.join()
+        structlog.reset_defaults()
 
 
 def test_the_help_teaches(run: Run) -> None:
@@ -200,3 +232,36 @@ def test_without_a_service_the_advice_is_to_start_one(run: Run, nobody: None) ->
         result = run("models", *words)
         assert result.exit_code == 3
         assert "marquee up" in result.output
+
+
+def test_models_of_pictures_are_tried_with_files(run: Run, vision_service: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "red.png"
+    picture.write_bytes(encoded(plain(size=(80, 40))))
+
+    named, found = run("models", "try", COLOURS, str(picture)), run("models", "try", BOXES, str(picture), str(picture))
+    missing = run("models", "try", COLOURS, str(tmp_path / "nothing.png"))
+    no_picture = run("models", "try", COLOURS, str(vision_service / COLOURS / "1" / "model.yaml"))
+
+    assert "red 0.98" in named.output
+    assert "red 1.00 at 40,20-80,40" in found.output
+    assert (missing.exit_code, no_picture.exit_code) == (2, 1)
+    assert "cannot be read: no such file" in missing.output
+    assert "not a JPEG, PNG or WebP picture" in " ".join(no_picture.output.split())
+
+
+def test_an_imported_model_of_pictures_is_removed_from_its_own_folder(run: Run, vision_service: Path) -> None:
+    ours, theirs = run("models", "remove", COLOURS, "--yes"), run("models", "remove", BOXES, "--yes")
+
+    assert "is part of Marquee and was not imported" in " ".join(ours.output.split())
+    assert theirs.exit_code == 0
+    assert [path.name for path in vision_service.iterdir()] == [COLOURS]
+
+
+def test_a_checkpoint_of_pictures_is_checked_before_torch_is_missed(run: Run, models: Path, tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "vit", {"architectures": ["ViTForImageClassification"], "model_type": "vit"})
+
+    result = run("models", "add", f"hf:{folder}", "--repository", str(models), "--yes")
+
+    assert result.exit_code == 1
+    assert "preprocessor_config.json is missing" in " ".join(result.output.split())
+    assert list(models.iterdir()) == []

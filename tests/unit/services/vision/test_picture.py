@@ -160,6 +160,9 @@ def test_shapes_are_read_from_the_limits_of_a_model() -> None:
     assert shape_of({"side": 96, "resize_side": 0}) == Stretch(96, 96)
     assert shape_of({"height": 240, "width": 320, "resample": 2}) == Stretch(240, 320, Image.Resampling.BILINEAR)
     assert shape_of({"shortest_side": 800, "longest_side": 1333}) == BoundedSides(1333, 800)
+    assert shape_of({"shortest_side": 8, "longest_side": 9, "multiple": 4}) == BoundedSides(9, 8, multiple=4)
+    assert BoundedSides(128, 96, multiple=16).size(320, 213) == (128, 80)
+    assert BoundedSides(128, 96, multiple=16).size(320, 1) == (128, 16)
     assert BoundedSides(1333, 800).size(640, 480) == (1067, 800)
     assert BoundedSides(1333, 800).size(2000, 500) == (1333, 333)
 
