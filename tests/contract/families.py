@@ -20,7 +20,8 @@ from services.vision.main import build as build_vision
 from services.vision.settings import VisionSettings
 from tests.contract.cases import classical, dummy, text, vision
 from tests.contract.cases.kinds import Cases
-from tests.support.dummy_model import write_model
+from tests.support.dummy_detector import write_detector
+from tests.support.dummy_model import edit_manifest, write_model
 from tests.support.dummy_service import DummyService
 from tests.support.tensor_models import write_forest_model, write_linear_model
 
@@ -47,8 +48,16 @@ def _text(scratch: Path, bundles: Path) -> Built:
 
 
 def _vision(scratch: Path, bundles: Path) -> Built:
+    # Beside its own models, such as others may put into its repository.
+    models = scratch / "models"
+    shutil.copytree(Path("services/vision/models").resolve(), models)
+    write_detector(models)
+    for manifest in models.glob("*/*/model.yaml"):
+        # All are there from the start, whichever is asked first.
+        edit_manifest(manifest.parent, lambda document: document.update(required=True))
     settings = VisionSettings(
         port=0,
+        model_repository=models,
         bundle_repository=bundles,
         maximum_message_bytes=vision.MESSAGE_LIMIT,
         maximum_image_bytes=vision.IMAGE_LIMIT,

@@ -23,10 +23,14 @@ from tests.contract.cases.kinds import (
     invalid_text,
     unpack_vectors,
 )
+from tests.support.dummy_detector import NAME as DETECTOR
 
 SERVICE = "/marquee.vision.v1.VisionService"
 CLASSIFY, EMBED = f"{SERVICE}/ClassifyImage", f"{SERVICE}/EmbedImage"
-MODELS = {"efficientnet-lite0": "1"}
+DETECT = f"{SERVICE}/DetectObjects"
+RECOGNITION = ("efficientnet-lite0",)
+_MODELS = Path(__file__).resolve().parents[3] / "services" / "vision" / "models"
+MODELS = dict.fromkeys((*(path.name for path in _MODELS.iterdir()), DETECTOR), "1")
 MESSAGE_LIMIT = 4 << 20
 IMAGE_LIMIT = 1 << 20
 
@@ -48,6 +52,26 @@ def classify(contents: Sequence[bytes], **options: Any) -> pb.ClassifyImageReque
 def embed(contents: Sequence[bytes], **options: Any) -> pb.EmbedImageRequest:
     """Return a request for vectors."""
     return pb.EmbedImageRequest(images=images(contents), **options)
+
+
+def detect(contents: Sequence[bytes], **options: Any) -> pb.DetectObjectsRequest:
+    """Return a request for objects, by the detector that the tests add to the service's own models."""
+    return pb.DetectObjectsRequest(images=images(contents), **{"model": DETECTOR, **options})
+
+
+def objects_of(reply: Any) -> list[Answer]:
+    """Take the objects out of a reply: labels, then scores and edges."""
+    return [
+        Answer(
+            labels=[one.label for one in result.objects],
+            scores=[
+                number
+                for one in result.objects
+                for number in (one.score, one.box.left, one.box.top, one.box.right, one.box.bottom)
+            ],
+        )
+        for result in reply.results
+    ]
 
 
 def labels_of(reply: Any) -> list[Answer]:
@@ -95,7 +119,7 @@ def cases() -> Cases:
     candidates = CandidateCases(f"{SERVICE}/GenerateCandidates", pb.GenerateCandidatesRequest, ["pictures"])
     good = [GoodCall("labels by the default", CLASSIFY, classify([CAT]), "efficientnet-lite0")]
     independence = []
-    for model in MODELS:
+    for model in RECOGNITION:
         good += [
             GoodCall(f"{model} labels", CLASSIFY, classify(PICTURES, model=model), model),
             GoodCall(f"{model} labels, a huge count", CLASSIFY, classify([CAT], top_count=2**31 - 1), model),
@@ -117,6 +141,19 @@ def cases() -> Cases:
                 unpack_vectors,
             ),
         ]
+    good += [
+        GoodCall("objects", DETECT, detect(PICTURES, minimum_score=0.2), DETECTOR),
+        GoodCall("objects, a huge count", DETECT, detect([CAT], top_count=2**31 - 1), DETECTOR),
+    ]
+    independence.append(
+        IndependenceCase(
+            "objects",
+            DETECT,
+            detect(PICTURES, minimum_score=0.2),
+            [detect([picture], minimum_score=0.2) for picture in PICTURES],
+            objects_of,
+        )
+    )
     refused = [
         BadCall(name, CLASSIFY, classify([CAT, content]), field="images[1].content", reason=reason)
         for name, (content, reason) in bad_pictures().items()
@@ -126,6 +163,19 @@ def cases() -> Cases:
         *refused,
         BadCall("a mislabelled picture", CLASSIFY, mislabelled, field="images[0].content_type"),
         BadCall("vectors of a zero-byte picture", EMBED, embed([b""]), field="images[0].content"),
+        BadCall("objects of a zero-byte picture", DETECT, detect([CAT, b""]), field="images[1].content"),
+        BadCall("objects of no picture", DETECT, detect([]), field="images"),
+        BadCall("a negative count of objects", DETECT, detect([CAT], top_count=-1), field="top_count"),
+        BadCall("a score above one", DETECT, detect([CAT], minimum_score=1.5), field="minimum_score"),
+        BadCall("a score that is no number", DETECT, detect([CAT], minimum_score=float("nan")), field="minimum_score"),
+        BadCall("objects by an unknown model", DETECT, detect([CAT], model="gpt"), grpc.StatusCode.NOT_FOUND, "model"),
+        BadCall(
+            "objects by a model that finds none",
+            DETECT,
+            detect([CAT], model="efficientnet-lite0"),
+            grpc.StatusCode.NOT_FOUND,
+            "model",
+        ),
         BadCall("no picture", CLASSIFY, classify([]), field="images"),
         BadCall("vectors of no picture", EMBED, embed([]), field="images"),
         BadCall("17 pictures", CLASSIFY, classify([CAT] * 17), field="images"),
