@@ -11,7 +11,7 @@ from marquee.common.v1 import media_pb2, report_pb2
 from marquee.vision.v1 import vision_service_pb2 as pb
 from services.runtime.model_service import ModelService, model_report
 from services.runtime.repository.requested import RequestedModels
-from services.runtime.request_context import CallContext
+from services.runtime.request_context import CallContext, RequestContext, current_request, enter_request
 from services.runtime.validation import Violations
 from services.vision.faces_permission import require_faces_allowed, tenants_of
 from services.vision.pipelines.face_detection import (
@@ -85,8 +85,15 @@ class FaceAnalysis:
         if not sum(counts):
             return ExpressionsFound([[] for _ in found], None)
         serving, pipeline = await self._expressions.get("")
+        call = current_request()
+        # Its waiting time begins here, not with the search for the faces.
+        enter_request(RequestContext(call.request_id, call.tenant, call.deadline, priority=call.priority))
+        current_request().span = call.span
         crops = numpy.concatenate([faces.crops for faces in found if len(faces.crops)])
-        probabilities, timings = await self._plane.infer(pipeline, crops, model=serving.identity)
+        try:
+            probabilities, timings = await self._plane.infer(pipeline, crops, model=serving.identity)
+        finally:
+            enter_request(call)
         rows: list[Floats] = numpy.split(probabilities, numpy.cumsum(counts)[:-1])
         labels = [[expression_labels(row, pipeline.labels) for row in part] for part in rows]
         return ExpressionsFound(labels, model_report(serving, timings))
