@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import numpy.typing
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -42,7 +43,7 @@ def write_events_model(root: Path, name: str = NAME, version: str = "1", **manif
         "golden": {"tolerance": {"CPUExecutionProvider": {"max_difference": 0.001}}},
         **manifest,
     }
-    case = {
+    case: dict[str, numpy.typing.NDArray[Any]] = {
         "frames": numpy.full((1, RATE, HEIGHT, WIDTH, 3), 90, numpy.uint8),
         "state": numpy.full((1, STATE), 0.25, numpy.float32),
     }

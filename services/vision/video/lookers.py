@@ -19,6 +19,7 @@ from services.runtime.repository.serving import ServingModel
 from services.runtime.request_context import RequestContext, current_request, enter_request
 from services.vision.pipelines.image_decoding import DecodedPicture
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline, top_labels
+from services.vision.pipelines.image_screening import ImageScreeningPipeline
 from services.vision.pipelines.image_vectors import ImageVectorsPipeline
 from services.vision.pipelines.object_detection import DEFAULT_OBJECTS, ObjectDetectionPipeline, best_objects
 from services.vision.pipelines.video_events import EVENTS, EventsInput, VideoEventsPipeline
@@ -168,6 +169,18 @@ class ObjectLooker(PictureLooker):
         segment.objects.extend(
             best_objects(found.scores[0], found.boxes[0], self._pipeline.labels, self._minimum_score, DEFAULT_OBJECTS)
         )
+
+
+class SafetyLooker(PictureLooker):
+    """Whether frames are safe for work; of two in a second, the less safe one counts."""
+
+    def __init__(self, plane: DataPlane, serving: ServingModel, pipeline: ImageScreeningPipeline) -> None:
+        super().__init__(plane, serving)
+        self._pipeline = pipeline
+
+    async def look(self, pictures: Sequence[DecodedPicture], segment: media_pb2.VideoSegment) -> None:
+        """See `PictureLooker`."""
+        segment.unsafe_probability = float((await self.infer(self._pipeline, pictures)).max())
 
 
 class VectorSum:

@@ -10,13 +10,25 @@ from marquee.vision.v1 import video_pb2 as pb
 from services.runtime.errors import FieldViolation, InvalidRequest, NotFound, ServiceError, Unavailable
 from services.runtime.model_service import ModelService
 from services.runtime.repository.requested import RequestedModels
+from services.vision.faces_permission import require_faces_allowed, tenants_of
+from services.vision.pipelines.face_detection import FaceDetectionPipeline
+from services.vision.pipelines.face_expression import FaceExpressionPipeline
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
+from services.vision.pipelines.image_screening import ImageScreeningPipeline
 from services.vision.pipelines.image_vectors import ImageVectorsPipeline
 from services.vision.pipelines.object_detection import ObjectDetectionPipeline
 from services.vision.pipelines.video_events import VideoEventsPipeline
 from services.vision.settings import VisionSettings
 from services.vision.video.checkpoint import CheckpointSealer, StreamState
-from services.vision.video.lookers import EventLooker, ObjectLooker, PictureLooker, RecognitionLooker, VectorSum
+from services.vision.video.face_looker import FaceLooker
+from services.vision.video.lookers import (
+    EventLooker,
+    ObjectLooker,
+    PictureLooker,
+    RecognitionLooker,
+    SafetyLooker,
+    VectorSum,
+)
 from services.vision.video.request import VideoRequest
 
 MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
@@ -63,6 +75,10 @@ class VideoModels:
         )
         self._games = RequestedModels(models, ImageRecognitionPipeline, settings.default_game_model)
         self._objects = RequestedModels(models, ObjectDetectionPipeline, settings.default_objects_model)
+        self._screening = RequestedModels(models, ImageScreeningPipeline, settings.default_screening_model)
+        self._faces = RequestedModels(models, FaceDetectionPipeline, settings.default_faces_model)
+        self._expressions = RequestedModels(models, FaceExpressionPipeline, settings.default_expressions_model)
+        self._faces_tenants = tenants_of(settings.faces_tenants)
 
     async def choose(self, asked: VideoRequest, tenant: str) -> StreamModels:
         """Return the models of a stream. One that is missing is a problem of the stream; one that the caller names and
@@ -71,7 +87,10 @@ class VideoModels:
         Raises:
             NotFound: a named model does not exist.
             InvalidRequest: the checkpoint cannot be used.
+            ServiceError: faces are asked for, and the tenant may not.
         """
+        if pb.VIDEO_FEATURE_FACES in asked.features:
+            require_faces_allowed(self._faces_tenants)
         chosen = StreamModels()
         start = asked.start
         if pb.VIDEO_FEATURE_EVENTS in asked.features:
@@ -88,6 +107,10 @@ class VideoModels:
             await self._try(chosen, "vector", "", lambda: self._add_vector(chosen))
         if pb.VIDEO_FEATURE_GAME in asked.features:
             await self._try(chosen, "game", "", lambda: self._add_games(chosen, asked))
+        if pb.VIDEO_FEATURE_SAFETY in asked.features:
+            await self._try(chosen, "safety", "", lambda: self._add_safety(chosen))
+        if pb.VIDEO_FEATURE_FACES in asked.features:
+            await self._try(chosen, "faces", "", lambda: self._add_faces(chosen))
         if pb.VIDEO_FEATURE_OBJECTS in asked.features:
             await self._try(chosen, "objects", start.objects_model, lambda: self._add_objects(chosen, asked))
         return chosen
@@ -140,6 +163,15 @@ class VideoModels:
     async def _add_games(self, chosen: StreamModels, asked: VideoRequest) -> None:
         serving, pipeline = await self._games.get("")
         chosen.pictures["game"] = RecognitionLooker(self._plane, serving, pipeline, asked.label_count, "games")
+
+    async def _add_safety(self, chosen: StreamModels) -> None:
+        serving, pipeline = await self._screening.get("")
+        chosen.pictures["safety"] = SafetyLooker(self._plane, serving, pipeline)
+
+    async def _add_faces(self, chosen: StreamModels) -> None:
+        serving, pipeline = await self._faces.get("")
+        expressions = await self._expressions.get("")
+        chosen.pictures["faces"] = FaceLooker(self._plane, serving, pipeline, expressions)
 
     async def _add_objects(self, chosen: StreamModels, asked: VideoRequest) -> None:
         serving, pipeline = await self._objects.get(asked.start.objects_model)

@@ -109,7 +109,7 @@ _CLASSES: dict[str, type[Any]] = {one.kind: one for one in (Opened, Frame, Cut, 
 def encode(message: Message) -> bytes:
     """Return a message's bytes, lengths first."""
     content = asdict(message)
-    pixels = content.pop("pixels", b"")
+    pixels: bytes = content.pop("pixels", b"")
     header = json.dumps({"kind": message.kind, **content}, separators=(",", ":")).encode()
     lengths: bytes = LENGTHS.pack(len(header), len(pixels))
     return lengths + header + pixels

@@ -56,7 +56,7 @@ def expected_highlights(seconds: int) -> list[float]:
     ],
 )
 async def test_every_container_gives_the_same_answers(
-    service: VideoService, kind: str, container: str, codec: str, delivery: media_pb2.VideoDelivery
+    service: VideoService, kind: str, container: str, codec: str, delivery: media_pb2.VideoDelivery.ValueType
 ) -> None:
     answers = await analyze(service.stub, clip(6, kind))
     info, summary = answers.info, answers.summary
