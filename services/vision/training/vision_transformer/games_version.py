@@ -16,7 +16,7 @@ from services.vision.training.vision_transformer.measuring import Pixels
 
 
 def build_games() -> Version:
-    """Collects screenshots (five minutes of one core), fits (six), exports, measures (seven).
+    """Collects screenshots (five minutes of one core), fits (four), exports, measures (four).
 
     Raises:
         SourceUnavailable: ale-py is not installed, or in another version.
