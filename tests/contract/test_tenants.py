@@ -5,7 +5,7 @@ The RPCs come from the descriptors: one without a case here fails the test.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from services.orchestrator.main import CONTRACTS, build
 from services.orchestrator.settings import OrchestratorSettings
 from tests.support.bundles import ITEMS, write_bundle
 from tests.support.servers import running
-from tests.support.tenant_caller import Caller
+from tests.support.tenant_caller import Caller, Case, media_cases
 from tests.unit.services.orchestrator.recommend.model_services import ModelServices
 
 OURS, THEIRS = "studio-a", "studio-b"
@@ -131,8 +131,7 @@ async def _export(caller: Caller) -> list[bytes]:
     ]
 
 
-Case = Callable[[Caller, Caller], Awaitable[None]]
-CASES: dict[str, Case] = {}
+CASES: dict[str, Case] = media_cases(SECRET, "strict")
 
 
 def case(method: str) -> Callable[[Case], Case]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import grpc
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from marquee.entertainment.v1 import media_service_pb2 as media_pb
 from tests.support.clients import failure
 
 
@@ -57,3 +59,30 @@ class Caller:
         except grpc.aio.AioRpcError as error:
             return failure(error).code
         raise AssertionError(f"{method} answered {replies}")
+
+
+Case = Callable[[Caller, Caller], Awaitable[None]]
+"""What the second tenant tries with an RPC that the first one's state is behind."""
+
+
+def media_cases(secret: str, policy: str) -> dict[str, Case]:
+    """Return what a tenant tries with pictures and clips: an item and a policy that another tenant has."""
+    attach, options = media_pb.MediaAttachment(item_id=secret), media_pb.MediaOptions(policy=policy)
+    similar = [media_pb.MEDIA_FEATURE_SIMILAR_ITEMS]
+
+    async def image(ours: Caller, theirs: Caller) -> None:
+        method = "MediaService.AnalyzeImage"
+        for foreign in (
+            media_pb.AnalyzeImageRequest(image=b"x", attach=attach),
+            media_pb.AnalyzeImageRequest(image=b"x", options=options),
+        ):
+            assert await theirs.refused(method, foreign) is grpc.StatusCode.NOT_FOUND
+        found = await theirs.one(method, media_pb.AnalyzeImageRequest(image=b"x", features=similar))
+        assert all(item.title.startswith(theirs.tenant) for item in found.analysis.similar_items)
+
+    async def clip(ours: Caller, theirs: Caller) -> None:
+        for start in (media_pb.ClipStart(attach=attach), media_pb.ClipStart(options=options)):
+            foreign = media_pb.AnalyzeClipRequest(start=start)
+            assert await theirs.refused("MediaService.AnalyzeClip", foreign) is grpc.StatusCode.NOT_FOUND
+
+    return {"MediaService.AnalyzeImage": image, "MediaService.AnalyzeClip": clip}

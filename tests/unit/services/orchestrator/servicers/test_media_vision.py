@@ -1,0 +1,114 @@
+"""`MediaService` before a real vision service with models of the tests' own: one that names colours, one that tells
+events.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+
+import grpc
+import numpy
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from marquee.common.v1 import media_pb2
+from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
+from marquee.entertainment.v1 import media_service_pb2 as pb
+from marquee_client import AsyncMarqueeClient, InvalidArgument, MarqueeError
+from services.vision import main as vision_main
+from services.vision.settings import VisionSettings
+from tests.support.content_mesh import content_mesh
+from tests.support.dummy_events_model import NAME as EVENTS_MODEL
+from tests.support.dummy_events_model import write_events_model
+from tests.support.dummy_image_model import NAME as COLOURS_MODEL
+from tests.support.dummy_image_model import write_image_model
+from tests.support.servers import running
+from tests.support.video_clips import clip, sound_only
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AsyncMarqueeClient]:
+    folder = tmp_path_factory.mktemp("media")
+    write_image_model(folder / "models")
+    write_events_model(folder / "models")
+    settings = VisionSettings(
+        port=0,
+        drain_seconds=0,
+        model_repository=folder / "models",
+        bundle_repository=folder / "bundles",
+        default_model=COLOURS_MODEL,
+        default_events_model=EVENTS_MODEL,
+        tenant_from_metadata=True,
+    )
+    async with (
+        running(vision_main.build(settings), settings) as vision,
+        content_mesh(folder, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
+        AsyncMarqueeClient(mesh.address, timeout=60) as client,
+    ):
+        yield client
+
+
+def picture(red: int, green: int, blue: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(numpy.full((64, 64, 3), (red, green, blue), numpy.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def test_a_picture_is_attached_and_found_again(client: AsyncMarqueeClient) -> None:
+    await client.upsert_items([catalog_pb.Item(item_id="red", title="Red"), catalog_pb.Item(item_id="blue", title="B")])
+    for item_id, colour in (("red", picture(220, 20, 20)), ("blue", picture(20, 20, 220))):
+        reply = await client.analyze_image(colour, attach=pb.MediaAttachment(item_id=item_id))
+        assert reply.attachment.attached
+        assert list(reply.attachment.added_tags) == [item_id]
+    reply = await client.analyze_image(picture(200, 40, 30))
+    assert reply.analysis.labels[0].label == "red"
+    assert [item.item_id for item in reply.analysis.similar_items] == ["red", "blue"]
+    assert reply.degraded, "models of the default features are missing here"
+    missing = {failure.feature for failure in reply.analysis.failures}
+    assert missing >= {pb.MEDIA_FEATURE_OBJECTS, pb.MEDIA_FEATURE_GAME, pb.MEDIA_FEATURE_SAFETY}
+
+
+async def test_a_file_that_is_no_picture_is_refused_by_our_own_field(client: AsyncMarqueeClient) -> None:
+    for image, content_type, field in ((b"GIF89a", "", "image"), (picture(1, 2, 3), "image/jpeg", "content_type")):
+        with pytest.raises(InvalidArgument) as refusal:
+            await client.analyze_image(image, content_type=content_type)
+        assert [violation.field for violation in refusal.value.field_violations] == [field]
+
+
+@pytest.mark.parametrize("kind", ["fragmented", "mp4"])
+async def test_a_clip_goes_through_and_comes_back_summed_up(client: AsyncMarqueeClient, kind: str) -> None:
+    await client.upsert_items([catalog_pb.Item(item_id="clip", title="Clip")])
+    features = [
+        pb.MEDIA_FEATURE_LABELS,
+        pb.MEDIA_FEATURE_EVENTS,
+        pb.MEDIA_FEATURE_HIGHLIGHTS,
+        pb.MEDIA_FEATURE_SCENE_CUTS,
+        pb.MEDIA_FEATURE_SIMILAR_ITEMS,
+    ]
+    attach = pb.MediaAttachment(item_id="clip", minimum_tag_probability=0.01)
+    answers = client.analyze_clip([clip(kind=kind)], features=features, attach=attach)
+    *replies, last = [reply async for reply in answers]
+    delivery = media_pb2.VIDEO_DELIVERY_SPOOLED if kind == "mp4" else media_pb2.VIDEO_DELIVERY_STREAMED
+    assert replies[0].info.delivery == delivery
+    segments = [reply.segment for reply in replies if reply.HasField("segment")]
+    assert [segment.start_seconds for segment in segments] == [0, 1, 2, 3, 4, 5]
+    assert all(segment.events for segment in segments)
+    assert [reply.scene_cut.time_seconds for reply in replies if reply.HasField("scene_cut")] == pytest.approx([2, 4])
+    assert last.summary.analyzed_seconds == pytest.approx(6)
+    assert last.summary.labels
+    assert last.summary.attachment.attached
+    assert not last.summary.failures
+    assert last.summary.similar_items
+    assert "clip" not in [item.item_id for item in last.summary.similar_items]
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100, sound_only()], ids=["empty", "text", "sound"])
+async def test_what_is_no_clip_is_refused(client: AsyncMarqueeClient, content: bytes) -> None:
+    with pytest.raises(MarqueeError) as refusal:
+        [reply async for reply in client.analyze_clip([content] if content else [])]
+    assert refusal.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in refusal.value.field_violations] == ["chunk"]
