@@ -61,6 +61,7 @@ def _vision(scratch: Path, bundles: Path) -> Built:
         bundle_repository=bundles,
         maximum_message_bytes=vision.MESSAGE_LIMIT,
         maximum_image_bytes=vision.IMAGE_LIMIT,
+        faces_tenants="*",
     )
     return build_vision(settings), settings
 

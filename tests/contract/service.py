@@ -76,8 +76,10 @@ def without_times(reply: Any) -> bytes:
     copy = type(reply)()
     copy.CopyFrom(reply)
     report = report_of(copy)
-    report.ClearField("queue_microseconds")
-    report.ClearField("compute_microseconds")
+    reports = [report, copy.expression_report] if hasattr(copy, "expression_report") else [report]
+    for one in reports:
+        one.ClearField("queue_microseconds")
+        one.ClearField("compute_microseconds")
     if hasattr(copy, "usage"):
         copy.usage.ClearField("first_token_microseconds")
     content: bytes = copy.SerializeToString(deterministic=True)

@@ -28,6 +28,7 @@ from tests.support.dummy_detector import NAME as DETECTOR
 SERVICE = "/marquee.vision.v1.VisionService"
 CLASSIFY, EMBED = f"{SERVICE}/ClassifyImage", f"{SERVICE}/EmbedImage"
 DETECT = f"{SERVICE}/DetectObjects"
+FACES, SCREEN = f"{SERVICE}/DetectFaces", f"{SERVICE}/ScreenImage"
 RECOGNITION = ("efficientnet-lite0",)
 _MODELS = Path(__file__).resolve().parents[3] / "services" / "vision" / "models"
 MODELS = dict.fromkeys((*(path.name for path in _MODELS.iterdir()), DETECTOR), "1")
@@ -36,6 +37,8 @@ IMAGE_LIMIT = 1 << 20
 
 _PICTURES = Path(__file__).resolve().parents[2] / "data" / "pictures"
 PICTURES = [path.read_bytes() for path in sorted(_PICTURES.iterdir()) if path.suffix in {".jpg", ".png", ".webp"}]
+# Few, since finding faces costs more than naming what is seen, and calls at once wait in a short queue.
+PEOPLE = [(_PICTURES / f"{name}.jpg").read_bytes() for name in ("astronaut", "coffee", "officer")]
 CAT, CAT_PNG = (_PICTURES / "cat.jpg").read_bytes(), (_PICTURES / "cat.png").read_bytes()
 
 
@@ -80,6 +83,34 @@ def labels_of(reply: Any) -> list[Answer]:
         Answer(labels=[one.label for one in result.labels], scores=[one.probability for one in result.labels])
         for result in reply.results
     ]
+
+
+def find_faces(contents: Sequence[bytes]) -> pb.DetectFacesRequest:
+    """Return a request for faces and what they show."""
+    return pb.DetectFacesRequest(images=images(contents), expressions=True)
+
+
+def screen(contents: Sequence[bytes]) -> pb.ScreenImageRequest:
+    """Return a request for screening."""
+    return pb.ScreenImageRequest(images=images(contents))
+
+
+def faces_of(reply: Any) -> list[Answer]:
+    """Take the faces out of a reply: what each shows, and how sure it is that it is one."""
+    return [
+        Answer(
+            labels=[
+                f"{number} {one.label}" for number, face in enumerate(result.faces) for one in face.expressions[:1]
+            ],
+            scores=[face.score for face in result.faces],
+        )
+        for result in reply.results
+    ]
+
+
+def screenings_of(reply: Any) -> list[Answer]:
+    """Take the probabilities out of a reply."""
+    return [Answer(labels=["not safe"], scores=[result.unsafe_probability]) for result in reply.results]
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -145,6 +176,11 @@ def cases() -> Cases:
         GoodCall("objects", DETECT, detect(PICTURES, minimum_score=0.2), DETECTOR),
         GoodCall("objects, a huge count", DETECT, detect([CAT], top_count=2**31 - 1), DETECTOR),
     ]
+    good += [
+        # One picture: these are asked many times at once, and the networks are large for a test machine.
+        GoodCall("screening", SCREEN, pb.ScreenImageRequest(images=images([CAT])), "open-nsfw"),
+        GoodCall("faces", FACES, find_faces([CAT]), "centerface"),
+    ]
     independence.append(
         IndependenceCase(
             "objects",
@@ -154,6 +190,10 @@ def cases() -> Cases:
             objects_of,
         )
     )
+    independence += [
+        IndependenceCase("faces", FACES, find_faces(PEOPLE), [find_faces([picture]) for picture in PEOPLE], faces_of),
+        IndependenceCase("screening", SCREEN, screen(PEOPLE), [screen([picture]) for picture in PEOPLE], screenings_of),
+    ]
     refused = [
         BadCall(name, CLASSIFY, classify([CAT, content]), field="images[1].content", reason=reason)
         for name, (content, reason) in bad_pictures().items()
@@ -175,6 +215,22 @@ def cases() -> Cases:
             detect([CAT], model="efficientnet-lite0"),
             grpc.StatusCode.NOT_FOUND,
             "model",
+        ),
+        BadCall("screening of no picture", SCREEN, pb.ScreenImageRequest(), field="images"),
+        BadCall(
+            "screening of a truncated picture",
+            SCREEN,
+            pb.ScreenImageRequest(images=images([CAT, CAT[:1_000]])),
+            field="images[1].content",
+            reason="IMAGE_TRUNCATED",
+        ),
+        BadCall("faces of no picture", FACES, pb.DetectFacesRequest(), field="images"),
+        BadCall(
+            "faces of a truncated picture",
+            FACES,
+            pb.DetectFacesRequest(images=images([CAT, CAT[:1_000]])),
+            field="images[1].content",
+            reason="IMAGE_TRUNCATED",
         ),
         BadCall("no picture", CLASSIFY, classify([]), field="images"),
         BadCall("vectors of no picture", EMBED, embed([]), field="images"),
