@@ -26,6 +26,10 @@ help: ## List the targets
 demo: .venv/.demo-stamp ## Import MovieLens, fit recommenders, start the mesh, print recommendations with explanations
 	@$(BIN)/marquee demo
 
+.PHONY: demo-clip
+demo-clip: .venv/.demo-stamp ## Record a minute of Freedoom, find its events and highlights, draw them
+	@$(BIN)/marquee demo clip
+
 .PHONY: up
 up: .venv/.demo-stamp ## Start the four services on localhost and follow their logs; Ctrl-C stops them all
 	@$(BIN)/marquee up
@@ -142,6 +146,14 @@ bench-vision: .venv/.test-stamp ## Measure what the vision service adds to its p
 .PHONY: bench-search
 bench-search: .venv/.test-stamp ## Measure the time of Search, on MovieLens and on 100,000 synthetic items
 	@$(BIN)/python -m tests.load.search_latency $(ARGS)
+
+.PHONY: bench-video
+bench-video: .venv/.test-stamp ## Measure video frames a second, the multiple of real time and the peak memory of 10 minutes; ARGS="--minutes 1 --tiny"
+	@$(BIN)/python -m tests.load.video_speed $(ARGS)
+
+.PHONY: video-soak
+video-soak: .venv/.test-stamp ## Open and cut video streams at random for 10 minutes; fails unless memory is flat; ARGS="--minutes 1"
+	@$(BIN)/python -m tests.load.video_soak $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: .venv-bench-triton/.stamp .venv-bench-mlserver/.stamp ## Install Triton and MLServer for `make bench`, each in an environment of its own

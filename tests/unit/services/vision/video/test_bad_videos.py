@@ -37,7 +37,7 @@ async def service(models: Path) -> AsyncIterator[VideoService]:
         (clip(2)[:300], "VIDEO_CORRUPT", "header"),
         (clip(2)[:1_300], "VIDEO_WITHOUT_FRAMES", "no frame"),
         (clip(2, "mp4")[:2_000], "VIDEO_CORRUPT", "header"),
-        (clip(2, "webm")[:100], "VIDEO_CORRUPT", "header"),
+        (clip(2, "webm")[:100], "VIDEO_WITHOUT_TRACK", "no video track"),
         (clip(1, "matroska", codec="ffv1"), "VIDEO_CODEC_UNKNOWN", "ffv1"),
     ],
     ids=["empty", "gif", "text", "sound", "cut header", "header only", "cut index", "cut webm", "codec"],
@@ -79,7 +79,7 @@ async def test_damage_in_the_middle_is_named_with_its_place(service: VideoServic
 
 
 async def test_frames_may_come_at_any_pace(service: VideoService) -> None:
-    times = [0, 40, 300, 310, 320, 1_500, 1_900, 2_000, 4_100, 4_200, 4_950]
+    times = [0, 40, 300, 310, 320, 1_500, 1_900, 2_000, 4_100, 4_200, 4_800]
     answers = await analyze(service.stub, clip(kind="matroska", times=tuple(times)), [pb.VIDEO_FEATURE_EVENTS])
     assert [segment.start_seconds for segment in answers.segments] == [0, 1, 2, 3, 4]
     assert all(segment.HasField("highlight") for segment in answers.segments)
