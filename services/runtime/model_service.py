@@ -40,6 +40,8 @@ class ModelService:
         with_ranker: whether the service serves the rankers of bundles.
         pipelines: `task` of `model.yaml` → how to make its pipeline.
         default_model: model that answers calls which name none; without it in the repository the service is not ready.
+        guards: `task` of `model.yaml` → check that raises `ServiceError` for callers who may not send tensors to its
+            models; what the typed calls ask of their callers holds for the Open Inference Protocol too.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ModelService:
         *,
         pipelines: Mapping[str, PipelineFactory] | None = None,
         default_model: str = "",
+        guards: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
         self.name = name
         self.telemetry = Telemetry.from_settings(settings, name)
@@ -76,6 +79,7 @@ class ModelService:
         self.health = Health([])
         self._settings = settings
         self._default_model = default_model
+        self._guards = guards or {}
         self._needs_models = True
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
@@ -103,7 +107,7 @@ class ModelService:
                 ModelRepositoryServicer(self.models, self.bundles, self._default_model), server
             )
             usage_pb2_grpc.add_UsageServiceServicer_to_server(UsageServicer(self.telemetry.usage), server)
-            attach_open_inference(server, self.models, self.plane, self.name, lambda: self.health.serving)
+            attach_open_inference(server, self.models, self.plane, self.name, lambda: self.health.serving, self._guards)
 
         return ServiceDefinition(
             self.name, contracts, attach_all, self.start, self.stop, telemetry=self.telemetry, health=self.health

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 
 from marquee.vision.v1 import vision_service_pb2_grpc
@@ -9,6 +11,7 @@ from services.runtime.model_service import ModelService
 from services.runtime.repository.serving import PipelineFactory
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import read_settings
+from services.vision.faces_permission import require_faces_allowed, tenants_of
 from services.vision.pipelines import (
     face_detection,
     face_expression,
@@ -37,7 +40,14 @@ def build(settings: VisionSettings) -> ServiceDefinition:
         image_screening.TASK: lambda model: image_screening.ImageScreeningPipeline(model, limits),
         video_events.TASK: video_events.VideoEventsPipeline,
     }
-    service = ModelService("vision", settings, pipelines=pipelines, default_model=settings.default_model)
+    guard = partial(require_faces_allowed, tenants_of(settings.faces_tenants))
+    service = ModelService(
+        "vision",
+        settings,
+        pipelines=pipelines,
+        default_model=settings.default_model,
+        guards={face_detection.TASK: guard, face_expression.TASK: guard},
+    )
     servicer = VisionServicer(service, settings)
 
     def attach(server: grpc.aio.Server) -> None:

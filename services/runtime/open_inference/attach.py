@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import grpc
@@ -21,6 +21,7 @@ def attach_open_inference(
     plane: DataPlane,
     service_name: str,
     ready: Callable[[], bool],
+    guards: Mapping[str, Callable[[], None]],
 ) -> None:
     """Add the protocol's servicer to a server.
 
@@ -30,8 +31,9 @@ def attach_open_inference(
         plane: its data plane.
         service_name: short name of the service, for example "text".
         ready: whether the service serves.
+        guards: tasks that not every caller may ask for, each with the check that refuses; see `Inference`.
     """
-    servicer = OpenInferenceServicer(models, plane, f"marquee-{service_name}", _version(), ready)
+    servicer = OpenInferenceServicer(models, plane, f"marquee-{service_name}", _version(), ready, guards)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 from inference import open_inference_pb2 as pb
 from services.runtime.data_plane import DataPlane
@@ -18,11 +19,19 @@ LONGEST_NAME = 256
 
 
 class Inference:
-    """Runs models of a repository on tensors."""
+    """Runs models of a repository on tensors.
 
-    def __init__(self, models: ModelRepository, plane: DataPlane) -> None:
+    Args:
+        models: the repository.
+        plane: what executes them.
+        guards: tasks that not every caller may ask for, each with a check that raises `ServiceError` for a caller who
+            may not. Their answers are never kept.
+    """
+
+    def __init__(self, models: ModelRepository, plane: DataPlane, guards: Mapping[str, Callable[[], None]]) -> None:
         self._models = models
         self._plane = plane
+        self._guards = guards
 
     async def serving(self, name: str, version: str, name_field: str) -> tuple[ServingModel, TensorPipeline]:
         """Return a version that serves, loading it when it may be loaded on first use.
@@ -48,6 +57,9 @@ class Inference:
         serving, tensors = await self.serving(request.model_name, request.model_version, "model_name")
         statistics = tensors.statistics
         try:
+            guard = self._guards.get(serving.model.manifest.task)
+            if guard is not None:
+                guard()
             reply: EncodedOutputs
             request_id = request.id
             if len(request_id) > LONGEST_NAME:
@@ -61,7 +73,7 @@ class Inference:
                 request,
                 model=serving.identity,
                 priority=priority,
-                cache_key=lambda: _question(request),
+                cache_key=None if guard else lambda: _question(request),
             )
         except BaseException:
             statistics.failed(time.monotonic() - start)

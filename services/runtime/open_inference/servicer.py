@@ -46,15 +46,22 @@ class OpenInferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer
         name: name of the service, for example "marquee-text".
         version: version of Marquee.
         ready: whether the service serves.
+        guards: see `Inference`.
     """
 
     def __init__(
-        self, models: ModelRepository, plane: DataPlane, name: str, version: str, ready: Callable[[], bool]
+        self,
+        models: ModelRepository,
+        plane: DataPlane,
+        name: str,
+        version: str,
+        ready: Callable[[], bool],
+        guards: Mapping[str, Callable[[], None]],
     ) -> None:
         self._models = models
         self._plane = plane
         self._ready = ready
-        self._inference = Inference(models, plane)
+        self._inference = Inference(models, plane, guards)
         self._metadata = pb.ServerMetadataResponse(name=name, version=version, extensions=EXTENSIONS)
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: CallContext) -> pb.ServerLiveResponse:

@@ -11,6 +11,8 @@ import numpy
 import pytest
 from PIL import Image
 
+from inference import open_inference_pb2 as oip
+from inference import open_inference_pb2_grpc
 from marquee.vision.v1 import vision_service_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
 from services.vision.main import build
@@ -54,7 +56,9 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> pb.Image
 
 
 @asynccontextmanager
-async def vision(repository: Path, tenants: str = "default", **options: Any) -> AsyncIterator[Stub]:
+async def vision(
+    repository: Path, tenants: str = "default", **options: Any
+) -> AsyncIterator[tuple[Stub, grpc.aio.Channel]]:
     for name in ("centerface", "mini-xception-expression"):
         if not (repository / name).exists():
             (repository / name).symlink_to(MODELS / name)
@@ -67,7 +71,7 @@ async def vision(repository: Path, tenants: str = "default", **options: Any) -> 
         **options,
     )
     async with running(build(settings), settings) as server:
-        yield vision_service_pb2_grpc.VisionServiceStub(server.channel)
+        yield vision_service_pb2_grpc.VisionServiceStub(server.channel), server.channel
 
 
 @pytest.fixture(scope="module")
@@ -83,22 +87,38 @@ def find(detector: FaceDetectionPipeline, *pictures: Picture, **options: Any) ->
 async def test_nobodys_faces_are_looked_for_until_the_operator_says_so(tmp_path: Path) -> None:
     # What is refused is not even decoded: this is no picture.
     request = pb.DetectFacesRequest(images=[pb.Image(content=b"no picture")])
-    async with vision(tmp_path, tenants="") as stub:
+    async with vision(tmp_path, tenants="") as (stub, _):
         refused = await outcome_of(stub.DetectFaces(request))
         assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "FACES_NOT_ALLOWED")
         assert refused.metadata == {"tenant": "default", "setting": "MARQUEE_VISION_FACES_TENANTS"}
         assert "MARQUEE_VISION_FACES_TENANTS" in refused.message
-    async with vision(tmp_path, tenants="other, studio") as stub:
+    async with vision(tmp_path, tenants="other, studio") as (stub, _):
         assert (await outcome_of(stub.DetectFaces(request))).code is grpc.StatusCode.PERMISSION_DENIED
         allowed = await outcome_of(stub.DetectFaces(request, metadata=TENANT))
         assert (allowed.code, allowed.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IMAGE_FORMAT_UNSUPPORTED")
-    async with vision(tmp_path, tenants="*") as stub:
+    async with vision(tmp_path, tenants="*") as (stub, _):
         assert (await outcome_of(stub.DetectFaces(request))).code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_tensors_of_faces_need_the_same_permission(tmp_path: Path) -> None:
+    tensor = oip.ModelInferRequest.InferInputTensor(name="faces", datatype="UINT8", shape=[1, 64, 64, 1])
+    request = oip.ModelInferRequest(
+        model_name="mini-xception-expression", inputs=[tensor], raw_input_contents=[bytes(64 * 64)]
+    )
+    async with vision(tmp_path, tenants="studio", response_cache_bytes=1 << 20) as (_, channel):
+        stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        refused = await outcome_of(stub.ModelInfer(request))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "FACES_NOT_ALLOWED")
+        for _ in range(2):
+            assert (await outcome_of(stub.ModelInfer(request, metadata=TENANT))).code is grpc.StatusCode.OK
+        statistics = await stub.ModelStatistics(oip.ModelStatisticsRequest(name=request.model_name))
+        # Not even the answers to tensors are kept.
+        assert statistics.model_stats[0].inference_stats.cache_hit.count == 0
 
 
 async def test_faces_are_found_with_their_points_and_what_they_show(tmp_path: Path) -> None:
     names = [*HEADS, "coffee"]
-    async with vision(tmp_path, response_cache_bytes=1 << 20) as stub:
+    async with vision(tmp_path, response_cache_bytes=1 << 20) as (stub, _):
         request = pb.DetectFacesRequest(images=[photograph(name) for name in names], expressions=True)
         reply = await stub.DetectFaces(request)
         again = await stub.DetectFaces(request)
@@ -145,7 +165,7 @@ async def test_scores_and_counts_are_checked_and_obeyed(tmp_path: Path) -> None:
     both.paste(one, (0, 0))
     both.paste(one, (one.width, 0))
     images = [encoded(both)]
-    async with vision(tmp_path) as stub:
+    async with vision(tmp_path) as (stub, _):
         assert len((await stub.DetectFaces(pb.DetectFacesRequest(images=images))).results[0].faces) == 2
         first = await stub.DetectFaces(pb.DetectFacesRequest(images=images, top_count=1))
         assert len(first.results[0].faces) == 1
