@@ -25,17 +25,28 @@ EPILOG = """
 
   marquee demo --keep          [dim]# leave the mesh running afterwards, to play with it[/]
 
+  marquee demo clip            [dim]# the vision family: a game is recorded, analysed and drawn[/]
+
 [dim]Starts with an empty demo/ folder in the data folder each time; your own catalogue and events are not touched.
 Every number on the screen comes from a real call.[/]
 """
 
+_WITHOUT_TARGET = ("--help", "demo clip")
+"""Commands that need no mesh, or bring their own."""
 
+app = typer.Typer(invoke_without_command=True, rich_markup_mode="rich")
+
+
+@app.callback()
 def demo(
+    context: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the mesh running at the end, until Ctrl-C.")] = False,
     chaos: Annotated[bool, typer.Option(help="Kill a service in the middle and watch.")] = True,
     data: Data = None,
 ) -> None:
     """Start the mesh, import MovieLens, train, recommend, break it, mend it."""
+    if context.invoked_subcommand is not None:
+        return
     directory = (data or DataSettings().data_directory) / "demo"
     begin = time.monotonic()
     with stop_signals_as_interrupts():
@@ -92,7 +103,10 @@ def _say_what_next(mesh: LocalMesh, keep: bool) -> None:
         ('search "shawshenk redemtion"', "by words and meaning, typing errors forgiven"),  # codespell:ignore
         ("write why 196 50 --kind film", "why somebody might like it, from true reasons"),
         ('moderate "gg wp" "you m0r0n"', "what a chat would be allowed to say"),
+        ("demo clip", "a game is recorded, its events and highlights are found and drawn"),
         ("status", "what runs, what is loaded, what is stored"),
         ("--help", "everything else"),
     ):
-        output.print(f"  [bold]marquee {command}{target if command != '--help' else ''}[/]  [dim]# {meaning}[/]")
+        output.print(
+            f"  [bold]marquee {command}{target if command not in _WITHOUT_TARGET else ''}[/]  [dim]# {meaning}[/]"
+        )

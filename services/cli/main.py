@@ -30,6 +30,7 @@ from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
 from services.cli.load.examples import EPILOG as LOAD_EXAMPLES
 from services.cli.media import clip, image
+from services.cli.media import demo as demo_clip
 
 EPILOG = """
 [bold]The whole story in one command[/]
@@ -61,7 +62,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=demo.EPILOG)(demo.demo)
+demo.app.command(epilog=demo_clip.EPILOG)(demo_clip.clip)
+app.add_typer(demo.app, name="demo", epilog=demo.EPILOG)
 app.command(epilog=up.EPILOG)(up.up)
 app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=usage.EPILOG)(usage.usage)

@@ -11,6 +11,8 @@ from marquee.entertainment.v1 import media_service_pb2 as pb
 
 IMAGE_FEATURES = ("labels", "game", "objects", "safety", "similar-items", "faces")
 CLIP_FEATURES = ("labels", "game", "objects", "events", "highlights", "scene-cuts", "safety", "similar-items", "faces")
+_ALSO = {"similar": "similar-items", "games": "game", "scenes": "scene-cuts", "cuts": "scene-cuts"}
+"""Other names for features that are easily guessed."""
 
 Attach = Annotated[
     str,
@@ -43,6 +45,7 @@ def parse_features(given: str, known: tuple[str, ...]) -> list[pb.MediaFeature.V
         typer.BadParameter: a name that is not one of `known`.
     """
     names = [name.strip().lower().replace("_", "-") for name in given.split(",") if name.strip()]
+    names = [_ALSO.get(name, name) for name in names]
     for name in names:
         if name not in known:
             raise typer.BadParameter(f"--features: {name!r} is none of {', '.join(known)}")

@@ -28,6 +28,8 @@ _IDLE_AFTER_SECONDS, _IDLE_SECONDS = 9.0, 3.0
 """In each scene the player once takes the hands off the keys."""
 _BUTTONS = ("ATTACK", "MOVE_LEFT", "MOVE_RIGHT", "MOVE_FORWARD", "TURN_LEFT", "TURN_RIGHT")
 _AIM_PART = 0.05
+_SKILL = 3
+"""Of 5: a script that only aims and shoots survives for a while."""
 _NOT_ENEMIES = ("Blood", "Puff", "DoomPlayer", "Ball", "Dead", "Gib")
 _SEEDS_FROM = 700_000
 """Far from the seeds with which models are fitted: what is recorded is new to them."""
@@ -154,6 +156,7 @@ class DoomGame:
         self._random = random.Random(seed)  # noqa: S311  # a player, not a secret
         game: Any = vizdoom.DoomGame()
         game.load_config(str(Path(vizdoom.scenarios_path) / f"{scenario}.cfg"))
+        game.set_doom_skill(_SKILL)
         game.set_window_visible(False)
         game.set_seed(seed)
         game.set_screen_resolution(vizdoom.ScreenResolution.RES_640X480)
