@@ -30,10 +30,10 @@ from services.vision.training.detection.frames import HEIGHT, WIDTH, objects_of,
 from services.vision.training.detection.network import Detector
 
 NETWORKS: dict[str, Any] = {"detr": Detector, "cnn": ConvolutionalDetector}
-WEIGHTS_FILE, HISTORY_FILE = "weights.pt", "history.json"
+FROZEN_FILE, WEIGHTS_FILE, HISTORY_FILE = "frozen.pt", "weights.pt", "history.json"
 BATCH = 8
-FROZEN_STEPS, WHOLE_STEPS = 3_000, 300
-HIGHEST_RATE, WHOLE_RATE, BACKBONE_RATE = 8e-4, 2e-4, 1e-4
+FROZEN_STEPS, WHOLE_STEPS = 1_350, 3_000
+HIGHEST_RATE, WHOLE_RATE, BACKBONE_RATE = 8e-4, 5e-4, 2e-4
 WARM_UP_STEPS = 100
 FALLING_PART = 0.35
 WEIGHT_DECAY = 1e-4
@@ -132,28 +132,37 @@ class Fit:
         self.targets = targets_of(self.training)
         self.history: list[dict[str, float]] = []
         self.steps = 0
+        self.seconds_before = 0.0
 
     def run(self, frozen_steps: int = FROZEN_STEPS, whole_steps: int = WHOLE_STEPS) -> None:
-        """Fits in two parts, writes `weights.pt` and `history.json` now and then."""
+        """Fits in two parts and writes `weights.pt`; a fit that ended after its first part goes on from there."""
         cached = features_of(self.network, self.training, self.frames / "training")
         validation = features_of(self.network, self.validation, self.frames / "validation")
         print(f"{len(self.training)} frames, {time.process_time():.0f} s of processor for their features", flush=True)
         head = [value for name, value in self.network.named_parameters() if not name.startswith("backbone.")]
-        self._part(
-            [{"params": head, "lr": HIGHEST_RATE}],
-            frozen_steps,
-            lambda rows: [level[rows].float() for level in cached],
-            validation,
-        )
-        if whole_steps:
-            fitted = list(self.network.backbone.stages[FIRST_FITTED_STAGE:].parameters())
+        frozen = self.output / FROZEN_FILE
+        if frozen.exists():
+            self.steps = frozen_steps
+            self.history = json.loads((self.output / HISTORY_FILE).read_text(encoding="utf-8"))
+            self.seconds_before = self.history[-1]["seconds"]
+        else:
             self._part(
-                [{"params": head, "lr": WHOLE_RATE}, {"params": fitted, "lr": BACKBONE_RATE}],
-                whole_steps,
-                # The stages before the fitted ones need not be run again: their output is the feature at stride 8.
-                lambda rows: self.network.backbone.continued(cached[0][rows].float(), cached[1][rows].float()),
+                [{"params": head, "lr": HIGHEST_RATE}],
+                frozen_steps,
+                lambda rows: [level[rows].float() for level in cached],
                 validation,
             )
+            torch.save(self.mean.network.state_dict(), frozen)
+        self.network.load_state_dict(torch.load(frozen, weights_only=True))
+        self.mean = Mean(self.network)
+        fitted = list(self.network.backbone.stages[FIRST_FITTED_STAGE:].parameters())
+        self._part(
+            [{"params": head, "lr": WHOLE_RATE}, {"params": fitted, "lr": BACKBONE_RATE}],
+            whole_steps,
+            # The stages before the fitted ones need not be run again: their output is the feature at stride 8.
+            lambda rows: self.network.backbone.continued(cached[0][rows].float(), cached[1][rows].float()),
+            validation,
+        )
         torch.save(self.mean.network.state_dict(), self.output / WEIGHTS_FILE)
 
     def _part(self, groups: list[dict[str, Any]], steps: int, features: Any, validation: Any) -> None:
@@ -200,7 +209,7 @@ class Fit:
         self.history.append(
             {
                 "steps": self.steps,
-                "seconds": started,
+                "seconds": self.seconds_before + started,
                 "map50": half,
                 "map": ten,
                 "measuring": time.process_time() - started,

@@ -18,7 +18,7 @@ from services.vision.training.detection.backbone import CHANNELS, STRIDES, Backb
 from services.vision.training.detection.frames import HEIGHT, WIDTH
 
 WIDE = 96
-# Twice the most objects that a frame of the training maps shows.
+# A frame of the training maps shows 25 objects at most.
 QUERIES = 30
 
 
