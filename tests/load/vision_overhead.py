@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ import grpc
 from marquee.vision.v1 import vision_service_pb2 as pb
 from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
 from services.cli.ports import free_ports
+from services.runtime.pipeline import Pipeline
 from services.runtime.sources import REPOSITORY_ROOT
+from services.vision.pipelines.face_detection import FaceDetectionPipeline, FaceQuery
 from services.vision.pipelines.image_decoding import DEFAULT_LIMITS
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
+from services.vision.pipelines.image_screening import ImageScreeningPipeline
 from services.vision.pipelines.object_detection import ObjectDetectionPipeline
-from services.vision.pipelines.picture_pipeline import PicturePipeline
 from tests.load.benchmark.server_process import ServerProcess, environment, python, serves_health
 from tests.support.repositories import load_on_cpu
 
@@ -43,19 +46,20 @@ class Asked:
 
     call: str
     model: str
-    pipeline: Callable[[Any, Any], PicturePipeline[Any]]
+    pipeline: Callable[[Any, Any], Pipeline[Any, Any, Any, Any]]
     request: Callable[..., Any]
+    query: Callable[[list[pb.Image]], object] = list
 
     def ask(self, stub: VisionServiceStub, image: pb.Image) -> object:
         """Ask about one picture."""
-        return getattr(stub, self.call)(self.request(images=[image], model=self.model), timeout=_SECONDS)
+        return getattr(stub, self.call)(self.request(images=[image]), timeout=_SECONDS)
 
     def in_process(self) -> Callable[[pb.Image], object]:
         """Return decoding and run without a service."""
         pipeline = self.pipeline(load_on_cpu(_MODELS / self.model / "1"), DEFAULT_LIMITS)
 
         def work(image: pb.Image) -> object:
-            return [pipeline.run(batch) for batch in pipeline.prepare([image]).batches]
+            return [pipeline.run(batch) for batch in pipeline.prepare(self.query([image])).batches]
 
         return work
 
@@ -63,11 +67,14 @@ class Asked:
 def calls() -> Sequence[Asked]:
     """Return the calls whose models are there."""
     known = [
-        Asked("ClassifyImage", "efficientnet-lite0", ImageRecognitionPipeline, pb.ClassifyImageRequest),
+        *(
+            Asked("ClassifyImage", name, ImageRecognitionPipeline, partial(pb.ClassifyImageRequest, model=name))
+            for name in ("efficientnet-lite0", "vit-atari-games", "vit-fashion-mnist")
+        ),
         Asked("EmbedImage", "efficientnet-lite0", ImageRecognitionPipeline, pb.EmbedImageRequest),
-        Asked("ClassifyImage", "vit-atari-games", ImageRecognitionPipeline, pb.ClassifyImageRequest),
-        Asked("ClassifyImage", "vit-fashion-mnist", ImageRecognitionPipeline, pb.ClassifyImageRequest),
         Asked("DetectObjects", "doom-detector", ObjectDetectionPipeline, pb.DetectObjectsRequest),
+        Asked("ScreenImage", "open-nsfw", ImageScreeningPipeline, pb.ScreenImageRequest),
+        Asked("DetectFaces", "centerface", FaceDetectionPipeline, pb.DetectFacesRequest, FaceQuery),
     ]
     return [one for one in known if (_MODELS / one.model).is_dir()]
 
@@ -84,7 +91,7 @@ def main() -> None:
         for asked in calls():
             limit = _in_process(asked.in_process(), pictures, count)
             for callers in CALLERS:
-                used = _of_service(process, lambda image, asked=asked: asked.ask(stub, image), pictures, count, callers)
+                used = _of_service(process, partial(asked.ask, stub), pictures, count, callers)
                 print(
                     f"{asked.call:14s} {asked.model:22s} {callers:6d} {limit:11,.0f} {used:10,.0f} "
                     f"{used - limit:+10,.0f} {used / limit - 1:+8.1%}",
@@ -108,6 +115,9 @@ def service() -> Iterator[ServerProcess]:
         variables = {
             "MARQUEE_VISION_PORT": str(port),
             "MARQUEE_VISION_ENGINES": "1",
+            "MARQUEE_VISION_FACES_TENANTS": "*",
+            # 32 callers wait for one engine.
+            "MARQUEE_VISION_MAXIMUM_QUEUE_MILLISECONDS": "60000",
             "MARQUEE_DATA_DIRECTORY": folder,
         }
         command = [python(), "-P", "-m", "services.vision.main"]

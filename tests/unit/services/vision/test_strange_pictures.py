@@ -19,6 +19,7 @@ from services.vision.main import build
 from services.vision.pipelines.image_decoding import DEFAULT_LIMITS
 from services.vision.pipelines.image_recognition import ImageRecognitionPipeline
 from services.vision.pipelines.picture import DecodedPicture
+from services.vision.pipelines.picture_request import Picture
 from services.vision.settings import VisionSettings
 from tests.support.clients import health, outcome_of
 from tests.support.dummy_detector import NAME as BOXES
@@ -117,7 +118,7 @@ async def test_a_model_that_sees_the_whole_picture_sees_its_ends(stub: Stub) -> 
 def test_decoded_pixels_get_the_answer_of_a_file_of_them(models: Path) -> None:
     pipeline = ImageRecognitionPipeline(load_on_cpu(write_image_model(models)), DEFAULT_LIMITS)
     random = numpy.random.default_rng(0).integers(0, 256, (40, 60, 3), numpy.uint8)
-    pictures = [pb.Image(content=encoded(Image.fromarray(random))), DecodedPicture(random, 60, 40)]
+    pictures: list[Picture] = [pb.Image(content=encoded(Image.fromarray(random))), DecodedPicture(random, 60, 40)]
 
     prepared = pipeline.prepare([*pictures, *pictures])
     found = pipeline.finish(prepared, [pipeline.run(batch) for batch in prepared.batches])
