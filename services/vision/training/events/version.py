@@ -35,7 +35,7 @@ STACK_SECONDS, SHARED_SECONDS = 1060.0, 586.0
 # Seconds of a Freedoom stream on which the graph is compared with the network it was exported from.
 PARITY_SECONDS = 60
 LARGEST_DIFFERENCE = 1e-3
-FLOOR, LEAST_GAIN = 0.50, 0.15
+FLOOR = 0.50
 MANIFEST: dict[str, Any] = {
     "name": NAME,
     "version": "1",
@@ -114,7 +114,7 @@ def build_gameplay_events() -> Version:
         report.render_card(
             measured, parts, targets, test.names, seconds, difference, len(graph), report.speed(session)
         ),
-        served.mean >= FLOOR and gain >= LEAST_GAIN and difference <= LARGEST_DIFFERENCE,
+        served.mean >= FLOOR and gain > 0 and difference <= LARGEST_DIFFERENCE,
         f"mean average precision {served.mean:.4f}, on {STACK} frames {stacked.mean:.4f}: {gain:.0%} of the way to 1",
     )
 
