@@ -15,6 +15,7 @@ from marquee.vision.v1 import vision_service_pb2_grpc
 from services.vision.main import build
 from services.vision.settings import VisionSettings
 from tests.support.clients import health, outcome_of
+from tests.support.dummy_detector import write_detector
 from tests.support.dummy_image_model import NAME, write_image_model
 from tests.support.servers import running
 
@@ -97,7 +98,7 @@ async def test_the_declared_content_type_may_be_right_or_empty(stub: Stub) -> No
 
 async def test_a_model_of_another_task_is_not_found_for_this_one(models: Path) -> None:
     write_image_model(models)
-    write_image_model(models, "other-task", task="object-detection")
+    write_detector(models, "other-task")
     async with running(build(settings(models)), settings(models)) as server:
         assert await health(server.channel) == "SERVING"
         stub = vision_service_pb2_grpc.VisionServiceStub(server.channel)
