@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from services.vision.pipelines.image_decoding import decode_image
+from services.vision.pipelines.picture_shape import shape_of
 from services.vision.training import card, original, parity, speed
 from services.vision.training.efficientnet_lite import CLASSES, DIMENSIONS, SIDE, build_graph
+from services.vision.training.further_pictures import further_pictures
 from services.vision.training.pictures import PICTURES
 from services.vision.training.version import LABELS_FILE, Version
 
@@ -75,7 +77,8 @@ def build_efficientnet_lite() -> Version:
 def _compare(graphs: dict[bool, bytes]) -> dict[bool, parity.Difference]:
     pictures = sorted(PICTURES.glob("*.jpg"))
     whole = np.stack([_pixels(path.stem) for path in pictures])
-    samples = np.concatenate([whole, parity.augmented_crops(pictures, SEED)])
+    further = further_pictures(shape_of(MANIFEST["limits"]), SEED)
+    samples = np.concatenate([whole, parity.augmented_crops(pictures, SEED), further])
     expected = parity.original_answers(original.load_network(), samples)
     return {
         compact: parity.compare(expected, parity.graph_answers(graph, samples)) for compact, graph in graphs.items()
