@@ -42,7 +42,7 @@ EPILOG = """
   marquee demo clip --target 127.0.0.1:50060      [dim]# on a mesh that runs already; its catalogue is not touched[/]
 
 [dim]A script plays Freedoom in ViZDoom, with seeds that no model was fitted on. The folder gets gameplay.mp4,
-timeline.png, frame.png and annotated.png. Needs the extras gameplay, video, load and vision; `make demo` installs them.[/]
+timeline.png, frame.png and annotated.png. Needs the extras gameplay, video, load and vision; `make demo` has them.[/]
 """
 _COLOURS = 256
 """A README's pictures have to be small."""
