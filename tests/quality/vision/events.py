@@ -7,6 +7,7 @@ their own figures in the card. `stack-of-4.onnx` is what the build fitted for co
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
 import time
@@ -87,8 +88,11 @@ def _stack_answers(session: Any, frames: Bytes) -> Floats:
 
 def main() -> None:
     """Prints the figures beside their floors; exits with 1 when one is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.quality.vision.events", description=__doc__)
+    parser.add_argument("--most", type=int, help="seconds of each stream at most (all)")
+    options = parser.parse_args()
     begun = time.monotonic()
-    measured = measure(lambda what: print(f"[{time.monotonic() - begun:5.0f} s] {what}", flush=True))
+    measured = measure(lambda what: print(f"[{time.monotonic() - begun:5.0f} s] {what}", flush=True), options.most)
     for event, value in measured.recurrent.events.items():
         print(f"{event:12s} {value:.4f}   4-frame stack {measured.stack.events[event]:.4f}")
     rows = (
