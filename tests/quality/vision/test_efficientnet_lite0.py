@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,15 @@ def test_similar_pictures_are_closer_than_others(model: LoadedModel, pixels: dic
     similarity = upright.astype(float) @ mirrored.astype(float).T
 
     assert similarity.argmax(axis=1).tolist() == list(range(len(pixels)))
+
+
+def test_the_card_tells_a_parity_within_the_floor() -> None:
+    """The comparison itself needs the original's own code and weights: `python -m services.vision.training`."""
+    card = (FOLDER / "card.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| 16 bits a weight \(served\).*$", card, re.MULTILINE)
+    _, samples, same_first, _, _, _, cosine = (cell.strip() for cell in row.strip("|").split("|"))
+
+    assert int(samples) >= 200
+    assert float(same_first.rstrip("%")) >= 99
+    assert float(cosine) >= 0.99
+    assert "Accuracy on ImageNet is the authors' figure, 74.8–75.1 %" in card
