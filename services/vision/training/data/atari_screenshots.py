@@ -15,6 +15,7 @@ where they are needed, which takes about five minutes of one core, and kept in t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import io
@@ -97,6 +98,17 @@ def load_screenshots(part: str) -> tuple[list[bytes], Classes]:
 def stretched(files: Sequence[bytes], side: int = SIDE) -> Pixels:
     """Returns uint8[N, side, side, 3]: the whole pictures, stretched as the service does."""
     return np.stack([decode_shaped(file, Stretch(side, side)).pixels for file in files])
+
+
+@functools.cache
+def load_stretched(part: str) -> tuple[Pixels, Classes]:
+    """Returns one part as uint8[N, 84, 84, 3] and int64[N]; kept in memory, because decoding takes half a minute.
+
+    Raises:
+        SourceUnavailable: ale-py is not installed, or in another version.
+    """
+    files, classes = load_screenshots(part)
+    return stretched(files), classes
 
 
 def _played(name: str, seed: int, part: Part) -> Iterator[bytes]:

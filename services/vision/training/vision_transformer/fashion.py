@@ -23,7 +23,7 @@ SHAPE = NetworkShape(
 PASSES = (
     FittingOptions(epochs=8, rate=3e-3, left_after=6),
     FittingOptions(epochs=4, rate=1.2e-3, batch=50, average_steps=800, seed=1, warm_up=0.05, left_after=1),
-    FittingOptions(epochs=2, rate=9e-4, batch=50, average_steps=800, seed=2, warm_up=0.05),
+    FittingOptions(epochs=2, rate=9e-4, batch=50, average_steps=800, seed=2, warm_up=0.05, left_after=1),
 )
 """Each goes on from the mean weights of the one before; the later ones take smaller batches at a lower rate."""
 VALIDATION = 5_000

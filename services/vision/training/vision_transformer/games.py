@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.vision.training.data.atari_screenshots import SIDE, game_names, load_screenshots, stretched
+from services.vision.training.data.atari_screenshots import SIDE, game_names, load_stretched
 from services.vision.training.vision_transformer.augmentation import screenshots
 from services.vision.training.vision_transformer.fitting import FittingOptions, Pictures, fit
 from services.vision.training.vision_transformer.network import NetworkShape, VisionTransformer
@@ -14,8 +14,7 @@ OPTIONS = FittingOptions(epochs=6, rate=1.5e-3, batch=64, left_after=4)
 
 def pictures(part: str) -> Pictures:
     """Returns one part of the screenshots at the size that the network looks at."""
-    files, classes = load_screenshots(part)
-    return Pictures(stretched(files), classes)
+    return Pictures(*load_stretched(part))
 
 
 def fitted() -> tuple[VisionTransformer, float]:

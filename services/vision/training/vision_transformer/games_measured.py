@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.vision.training.data.atari_screenshots import PARTS, game_names, load_screenshots, stretched
+from services.vision.training.data.atari_screenshots import (
+    PARTS,
+    game_names,
+    load_screenshots,
+    load_stretched,
+    stretched,
+)
 from services.vision.training.vision_transformer import measuring
 from services.vision.training.vision_transformer.measuring import Accuracy, Classes, Floats
 
@@ -43,12 +49,10 @@ def measure_games(graph: bytes) -> GamesFigures:
         SourceUnavailable: ale-py is not installed, or in another version.
     """
     names, runs = game_names(), test_runs()
-    files, true = load_screenshots("test")
-    fit_files, fit_classes = load_screenshots("fit")
-    pixels, fit_pixels = stretched(files), stretched(fit_files)
+    (pixels, true), (fit_pixels, fit_classes) = load_stretched("test"), load_stretched("fit")
     given = measuring.graph_answers(graph, pixels)[0].argmax(1)
     simple = measuring.nearest_centroid(fit_pixels, fit_classes, pixels)
-    linear = _linear(fit_files, fit_classes, files[::CNN_TEST_EVERY])
+    linear = _linear()
     known = measuring.repeated_pictures(pixels, fit_pixels)
     right = np.array([(given[true == each] == each).mean() >= 0.5 for each in range(len(names))])
     return GamesFigures(
@@ -62,14 +66,16 @@ def measure_games(graph: bytes) -> GamesFigures:
     )
 
 
-def _linear(fit_files: list[bytes], fit_classes: Classes, files: list[bytes]) -> Classes:
-    validation_files, validation_classes = load_screenshots("validation")
+def _linear() -> Classes:
+    (fit_files, fit_classes), (validation_files, validation_classes), (files, _) = (
+        load_screenshots(part) for part in ("fit", "validation", "test")
+    )
     return measuring.linear_on_vectors(
         _vectors(fit_files[::CNN_FIT_EVERY], "fit"),
         fit_classes[::CNN_FIT_EVERY],
         _vectors(validation_files[::CNN_TEST_EVERY], "validation"),
         validation_classes[::CNN_TEST_EVERY],
-        _vectors(files, "test"),
+        _vectors(files[::CNN_TEST_EVERY], "test"),
     )
 
 
