@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from marquee.vision.v1 import video_pb2 as pb
+from services.vision.video.checkpoint import CheckpointSealer
 from tests.support.video_calls import (
     Answers,
     VideoService,
@@ -87,7 +88,7 @@ class OpenStream:
         ([start_with(), frame(time_seconds=float("nan"))], "FRAMES_OUT_OF_ORDER", "frame.time_seconds"),
         ([start_with(), frame(width=9)], "FRAME_SIZE_WRONG", "frame.content"),
         ([start_with(), frame(height=0)], "INVALID_FIELD", "frame.height"),
-        ([start_with(), frame(width=0, height=0)], "IMAGE_UNKNOWN_FORMAT", "frame.content"),
+        ([start_with(), frame(width=0, height=0)], "IMAGE_FORMAT_UNSUPPORTED", "frame.content"),
         ([start_with(), pb.AnalyzeVideoRequest(chunk=bytes((1 << 20) + 1))], "CHUNK_TOO_LARGE", "chunk"),
         ([start_with([99]), CHUNK], "INVALID_FIELD", "start.features[0]"),
         ([start_with(sample_interval_seconds=0.1), CHUNK], "INVALID_FIELD", "start.sample_interval_seconds"),
@@ -135,29 +136,31 @@ async def test_answers_come_while_the_video_is_sent(service: VideoService) -> No
     assert rest[-1].summary.analyzed_seconds == pytest.approx(6)
 
 
-async def test_a_caller_who_reads_nothing_stops_the_decoder_and_is_given_up(models: Path) -> None:
-    # A large state in each checkpoint fills the connection soon; a small window keeps the client from reading ahead.
+async def test_a_caller_who_reads_nothing_stops_the_upload_and_is_given_up(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Large checkpoints fill the connection soon.
+    monkeypatch.setattr(CheckpointSealer, "seal", lambda *_: bytes(1 << 19))
     async with video_service(models, video_stalled_reader_seconds=3) as service:
         sent = 0
 
         async def endless() -> AsyncIterator[pb.AnalyzeVideoRequest]:
             nonlocal sent
             yield start_with(checkpoint_interval_seconds=1)
-            for index in range(100_000):
+            for index in range(10_000):
                 sent += 1
                 yield frame(time_seconds=index)
 
         call = service.stub.AnalyzeVideo(endless(), timeout=100)
-        # Answers of a second are 400 bytes: what the transport buffers is some thousand of them.
         before, same = -1, 0
         while same < 4:
             await asyncio.sleep(0.5)
             same = same + 1 if sent == before else 0
             before = sent
-        assert sent < 50_000
+        assert sent < 1_000
         answers = await asyncio.wait_for(read(call), 60)
         assert (answers.outcome.code, answers.outcome.reason) == (grpc.StatusCode.ABORTED, "READER_TOO_SLOW")
-        assert len(answers.segments) > 10
+        assert len(answers.segments) < sent
 
 
 async def test_two_hundred_streams_at_once(models: Path) -> None:
