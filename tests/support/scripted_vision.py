@@ -127,6 +127,12 @@ class ScriptedVision(VisionServiceServicer):
         async for response in self._script.video(request_iterator):
             yield response
 
+    async def GenerateCandidates(
+        self, request: pb.GenerateCandidatesRequest, context: CallContext
+    ) -> pb.GenerateCandidatesResponse:
+        """Have none."""
+        return pb.GenerateCandidatesResponse()
+
     async def _begin(self, method: str, images: Sequence[pb.Image]) -> None:
         self._script.asked.append((method, current_request().tenant))
         await asyncio.sleep(self._script.slow.get(method, 0.0))

@@ -24,6 +24,7 @@ from services.runtime.settings import ModelServiceSettings
 from services.text.servicer import TextServicer
 from services.text.settings import TextSettings
 from services.vision.servicer import VisionServicer
+from services.vision.settings import VisionSettings
 
 
 class Port:
@@ -116,9 +117,12 @@ class ModelServices:
             port.close()
 
     def _settings(self, family: Family) -> ModelServiceSettings:
-        kinds: dict[Family, type[ModelServiceSettings]] = {"classical": ClassicalSettings, "text": TextSettings}
-        kind = kinds.get(family, ModelServiceSettings)
-        return kind(
+        kinds: dict[Family, type[ModelServiceSettings]] = {
+            "classical": ClassicalSettings,
+            "text": TextSettings,
+            "vision": VisionSettings,
+        }
+        return kinds[family](
             port=self._ports[family].number,
             model_repository=self._models,
             bundle_repository=self.bundles,
@@ -135,7 +139,7 @@ def _definition(family: Family, settings: ModelServiceSettings) -> ServiceDefini
     def attach(server: grpc.aio.Server) -> None:
         if isinstance(settings, TextSettings):
             text_service_pb2_grpc.add_TextServiceServicer_to_server(TextServicer(service, settings), server)
-        else:
-            vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionServicer(service, "none"), server)
+        elif isinstance(settings, VisionSettings):
+            vision_service_pb2_grpc.add_VisionServiceServicer_to_server(VisionServicer(service, settings), server)
 
     return service.definition(CONTRACTS[family], attach, needs_models=False)

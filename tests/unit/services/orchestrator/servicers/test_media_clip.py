@@ -143,7 +143,7 @@ async def refused(caller: Caller, *requests: pb.AnalyzeClipRequest) -> Outcome:
             response_deserializer=pb.AnalyzeClipResponse.FromString,
         )(timeout=20)
         for request in requests:
-            await call.write(request)  # type: ignore[arg-type]  # the stub wants bytes
+            await call.write(request)
             await asyncio.sleep(0.05)
         await call.done_writing()
         while await call.read() is not grpc.aio.EOF:

@@ -154,7 +154,7 @@ async def test_a_slow_model_costs_its_own_feature_only(caller: Caller, script: S
         request_serializer=pb.AnalyzeImageRequest.SerializeToString,
         response_deserializer=pb.AnalyzeImageResponse.FromString,
     )
-    reply: Any = await media(request, timeout=3)  # type: ignore[arg-type]  # the stub wants bytes
+    reply: Any = await media(request, timeout=3)
     assert failures(reply.analysis) == {pb.MEDIA_FEATURE_OBJECTS: "DEADLINE_EXCEEDED"}
     assert reply.analysis.labels
 
