@@ -96,8 +96,8 @@ def _draw_title(figure: Figure, story: ClipStory) -> None:
         parts.append(f"game: {summary.games[0].label} {summary.games[0].probability:.0%}")
     if summary is not None and summary.labels:
         parts.append("shows: " + ", ".join(f"{one.label} {one.probability:.0%}" for one in summary.labels[:2]))
-    parts.append(f"{len(story.highlights)} highlights")
-    parts.append(f"{len(story.cuts)} scene cuts")
+    parts.append(f"{len(story.highlights)} highlight{'' if len(story.highlights) == 1 else 's'}")
+    parts.append(f"{len(story.cuts)} scene cut{'' if len(story.cuts) == 1 else 's'}")
     if summary is not None and summary.HasField("decision"):
         parts.append(f"decision: {ACTIONS.get(summary.decision.action, ('none', ''))[0]}")
     figure.text(0.25 / _WIDTH, 1 - 0.48 / height, _plain("  ·  ".join(parts)), fontsize=10.5, color=_FAINT, va="top")
