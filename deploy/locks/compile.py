@@ -60,7 +60,11 @@ LOCK_FILES = (
     Lock("orchestrator", ("orchestrator",)),
     # torch of one version comes in several builds (CPU, one for each CUDA) with different files and different
     # dependencies, and the package index decides which: exact versions are all that holds everywhere.
-    Lock("training", ("text", "vision", "video", "gameplay", "classical", "cli", "fit", "cpu", "training", "build"), hashes=False),
+    Lock(
+        "training",
+        ("text", "vision", "video", "gameplay", "classical", "cli", "fit", "cpu", "training", "build"),
+        hashes=False,
+    ),
 )
 # Servers to compare with, each with its own versions of everything.
 PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()))

@@ -1,0 +1,1 @@
+"""Collectors and loaders of the data that the vision models are fitted on."""
