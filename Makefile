@@ -92,12 +92,17 @@ format: .venv/.test-stamp .venv/node/.stamp ## Format the code and the contracts
 	@cd protos && $(WITH_NODE) buf format --write
 
 .PHONY: quality
-quality: .venv/.test-stamp quality-text ## Measure everything that has a quality: text models and moderation, then the recommender on MovieLens
-	@$(BIN)/python -m tests.quality.recommendation $(ARGS)
+quality: .venv/.test-stamp ## Measure everything that has a quality: text, vision, then the recommender on MovieLens; each also stands alone
+	@status=0; $(MAKE) --no-print-directory quality-text || status=1; $(MAKE) --no-print-directory quality-vision ARGS= || status=1; \
+	  $(BIN)/python -m tests.quality.recommendation $(ARGS) || status=1; exit $$status
 
 .PHONY: quality-text
 quality-text: .venv/.test-stamp ## Measure the text models and moderation as served, search and writing; about 4 minutes. Fails while a floor is missed
 	@$(BIN)/python -m tests.quality.text
+
+.PHONY: quality-vision
+quality-vision: .venv-training/.stamp ## Measure the vision models on held-out maps, seeds and pictures, in the environment that has the games. Fails while a floor is missed
+	@.venv-training/bin/python -m tests.quality.vision $(ARGS)
 
 .PHONY: latency
 latency: .venv/.test-stamp ## Measure Recommend for one warm caller: p50 and p99 with each step's share
