@@ -143,6 +143,9 @@ async def refused(caller: Caller, *requests: pb.AnalyzeClipRequest) -> Outcome:
             response_deserializer=pb.AnalyzeClipResponse.FromString,
         )(timeout=20)
         for request in requests:
+            # Refused before all is written: reading says how.
+            if call.done():
+                break
             await call.write(request)
             await asyncio.sleep(0.05)
         await call.done_writing()
