@@ -32,7 +32,7 @@ from services.vision.training.detection.network import Detector
 NETWORKS: dict[str, Any] = {"detr": Detector, "cnn": ConvolutionalDetector}
 FROZEN_FILE, WEIGHTS_FILE, HISTORY_FILE = "frozen.pt", "weights.pt", "history.json"
 BATCH = 8
-FROZEN_STEPS, WHOLE_STEPS = 1_350, 3_000
+FROZEN_STEPS, WHOLE_STEPS = 1_350, 2_000
 HIGHEST_RATE, WHOLE_RATE, BACKBONE_RATE = 8e-4, 5e-4, 2e-4
 WARM_UP_STEPS = 100
 FALLING_PART = 0.35
