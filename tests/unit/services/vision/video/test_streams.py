@@ -167,6 +167,7 @@ async def test_two_hundred_streams_at_once(models: Path) -> None:
             done, _ = await asyncio.wait({waiting}, timeout=20)
             if not done:
                 stream.send(None)
+                await asyncio.wait_for(waiting, 60)
                 return None
             return waiting.result()
 
