@@ -5,7 +5,9 @@ Freedoom's levels and pictures are free (BSD), so what is recorded may be shown.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -165,7 +167,11 @@ class DoomGame:
         game.set_render_screen_flashes(True)
         game.set_labels_buffer_enabled(True)
         game.set_available_buttons([getattr(vizdoom.Button, button) for button in _BUTTONS])
-        game.init()
+        # The engine leaves a folder and a file where it is started.
+        self._folder = tempfile.TemporaryDirectory(prefix="marquee-doom-")
+        game.set_doom_config_path(str(Path(self._folder.name) / "engine.ini"))
+        with contextlib.chdir(self._folder.name):
+            game.init()
         self._game = game
         self._held = [False] * len(_BUTTONS)
         self._frames_left = 0
@@ -195,6 +201,7 @@ class DoomGame:
     def close(self) -> None:
         """See `Screen`."""
         self._game.close()
+        self._folder.cleanup()
 
     def _read(self) -> tuple[int, int, int]:
         names = (self._variables.KILLCOUNT, self._variables.ITEMCOUNT, self._variables.HEALTH)
