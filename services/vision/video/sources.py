@@ -134,8 +134,7 @@ async def open_video(upload: Upload, pool: DecoderPool, space: SpoolSpace, optio
         raise ServiceError(
             grpc.StatusCode.UNIMPLEMENTED,
             "VIDEO_DECODER_MISSING",
-            "this service was installed without a video decoder: send single frames, or install marquee[video] (the "
-            "images whose names end in -video have it)",
+            "this service was installed without a video decoder: send single frames, or install marquee[video]",
         )
     if pool.is_full:
         raise too_many("video decoders", pool.maximum)
