@@ -61,7 +61,7 @@ Classes = NDArray[np.int64]
 def game_names() -> list[str]:
     """Returns the names of the games that the emulator can play, sorted: the classes in their order.
 
-    The wheel holds 108; Combat, Joust, Maze Craze and Warlords need a second player and are not among them.
+    The wheel holds 108; the emulator does not play Combat, Joust, Maze Craze and Warlords.
 
     Raises:
         SourceUnavailable: ale-py is not installed, or in another version.
