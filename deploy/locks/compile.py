@@ -47,7 +47,7 @@ class Lock:
 
 # The first one decides the versions of the others.
 LOCK_FILES = (
-    Lock("test", (*DEMO, "parquet", "locust", "native", "test", "lint")),
+    Lock("test", (*DEMO, "parquet", "locust", "native", "cluster", "test", "lint")),
     Lock("demo", DEMO),
     Lock("text-cpu", ("text", "cpu")),
     Lock("text-gpu", ("text", "gpu")),
@@ -58,6 +58,8 @@ LOCK_FILES = (
     Lock("vision-video-gpu", ("vision", "video", "gpu")),
     Lock("classical-cpu", ("classical", "cpu")),
     Lock("orchestrator", ("orchestrator",)),
+    # Fits bundles in a Job of the cluster.
+    Lock("trainer", ("cli", "fit", "parquet", "cpu")),
     # torch of one version comes in several builds (CPU, one for each CUDA) with different files and different
     # dependencies, and the package index decides which: exact versions are all that holds everywhere.
     Lock(
