@@ -3,11 +3,15 @@
 A range begins at a second whose score is high and goes on while the score is not low (a threshold with hysteresis, as
 J. Canny, "A Computational Approach to Edge Detection", 1986, uses for edges): a dip does not cut it, and noise that
 never gets high does not begin one. Ranges that are near each other are one.
+
+What is high depends on the clip. Scores are probabilities, and in a game where notable moments are rare even the best
+seconds stay below one half: there, the seconds that come near the clip's best are its highlights. A clip in which
+nothing stands out has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,7 +26,11 @@ from marquee.common.v1.media_pb2 import (
 )
 from marquee.entertainment.v1 import media_service_pb2 as pb
 
-HIGH, LOW = 0.5, 0.3
+HIGH, SHARE_OF_BEST, LEAST_HIGH = 0.5, 0.8, 0.2
+"""A second begins a range from one half on, or from a share of the clip's best score if that is less, but not below the
+last: in recorded play the best second of a minute without anything notable scored less in seven cases of eight."""
+LOW_SHARE = 0.6
+"""A range goes on down to this share of what begins one."""
 MERGED_GAP_SECONDS, PADDING_SECONDS = 2.0, 1.0
 """Ranges further apart than the gap do not meet when they are padded on both sides."""
 LONGEST_SECONDS = 60
@@ -56,23 +64,30 @@ def find_highlights(seconds: Sequence[ScoredSecond], count: int) -> list[pb.High
         seconds: in the order of their times; there may be holes.
         count: ranges to return.
     """
-    ranges = [_at_most(part, LONGEST_SECONDS) for part in _merged(_ranges(seconds))]
+    high = high_score(second.score for second in seconds)
+    ranges = [_at_most(part, LONGEST_SECONDS) for part in _merged(_ranges(seconds, high))]
     found = [_highlight(part, seconds[0].start, seconds[-1].end) for part in ranges]
     return sorted(found, key=lambda one: (-one.score, one.start_seconds))[:count]
 
 
-def _ranges(seconds: Sequence[ScoredSecond]) -> list[list[ScoredSecond]]:
+def high_score(scores: Iterable[float]) -> float:
+    """Return the score, 0.2 to 0.5, from which on a second of a clip with such scores begins a range."""
+    return max(LEAST_HIGH, min(HIGH, SHARE_OF_BEST * max(scores, default=0.0)))
+
+
+def _ranges(seconds: Sequence[ScoredSecond], high: float) -> list[list[ScoredSecond]]:
     """Return runs of neighbours that are not low and of which one is high."""
+    low = LOW_SHARE * high
     runs: list[list[ScoredSecond]] = []
     run: list[ScoredSecond] = []
     for second in seconds:
-        if run and (second.score < LOW or second.start > run[-1].end):
+        if run and (second.score < low or second.start > run[-1].end):
             runs.append(run)
             run = []
-        if second.score >= LOW:
+        if second.score >= low:
             run.append(second)
     runs.append(run)
-    return [run for run in runs if any(second.score >= HIGH for second in run)]
+    return [run for run in runs if any(second.score >= high for second in run)]
 
 
 def _merged(ranges: Sequence[list[ScoredSecond]]) -> list[list[ScoredSecond]]:

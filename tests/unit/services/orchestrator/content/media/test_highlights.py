@@ -30,8 +30,7 @@ def ranges(scores: list[float], count: int = 50) -> list[tuple[float, float]]:
     ("scores", "expected"),
     [
         ([], []),
-        ([0.1] * 5, []),
-        ([0.45] * 5, []),
+        ([0.19] * 5, []),
         ([0.9], [(0, 1)]),
         ([0.0, 0.0, 0.9, 0.0, 0.0], [(1, 4)]),
         # A dip that is not low does not cut; what leads up to it belongs to it.
@@ -42,6 +41,24 @@ def ranges(scores: list[float], count: int = 50) -> list[tuple[float, float]]:
     ],
 )
 def test_ranges_begin_high_and_last_until_low(scores: list[float], expected: list[tuple[float, float]]) -> None:
+    assert ranges(scores) == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        # Where notable moments are rare, the best of the clip are its highlights, with what leads up to them.
+        ([0.05, 0.05, 0.4, 0.2, 0.05, 0.05], [(1, 5)]),
+        ([0.05, 0.05, 0.4, 0.05, 0.05, 0.05, 0.05, 0.33, 0.05], [(1, 4), (6, 9)]),
+        ([0.05, 0.05, 0.4, 0.05, 0.05, 0.05, 0.05, 0.31, 0.05], [(1, 4)]),
+        # A very good moment takes nothing away from good ones.
+        ([0.0, 0.99, 0.0, 0.0, 0.0, 0.0, 0.51, 0.0], [(0, 3), (5, 8)]),
+        # Where nothing stands out there is none, however much better than the rest one second is.
+        ([0.01, 0.01, 0.19, 0.01], []),
+        ([0.01, 0.01, 0.21, 0.01], [(1, 4)]),
+    ],
+)
+def test_what_is_high_depends_on_the_clip(scores: list[float], expected: list[tuple[float, float]]) -> None:
     assert ranges(scores) == expected
 
 
