@@ -181,6 +181,8 @@ class ModelService:
 
     def _judge_engines(self, problem: str) -> None:
         self._engine_problem = problem
+        # An engine that hangs, or a device that fails every run, comes back with a new process only.
+        self.health.set_alive(not problem)
         self._look()
 
     def _smallest_model(self) -> LoadedModel | None:

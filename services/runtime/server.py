@@ -19,10 +19,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from services.runtime.call_handlers import CallHandlers
 from services.runtime.front import open_front
 from services.runtime.health import Health
+from services.runtime.health_port import HealthPort
 from services.runtime.logs import configure_logs, get_logger
 from services.runtime.settings import ServiceSettings
 from services.runtime.startup import AddressInUse, CannotStart
 from services.runtime.telemetry import Telemetry
+from services.runtime.tls import server_credentials
 
 NOTICE_SECONDS = 0.2
 """Time between NOT_SERVING and the stop, for callers who watch the health to look elsewhere."""
@@ -55,9 +57,17 @@ class ServiceDefinition:
 
 
 class ServiceServer:
-    """One listening service; used by `run_service` and, in tests, inside the test's own event loop."""
+    """One listening service; used by `run_service` and, in tests, inside the test's own event loop.
 
-    def __init__(self, definition: ServiceDefinition, settings: ServiceSettings) -> None:
+    Args:
+        definition: what to serve.
+        settings: where and how.
+        probes: the port for probes, if it listens already; the server stops it.
+    """
+
+    def __init__(
+        self, definition: ServiceDefinition, settings: ServiceSettings, probes: HealthPort | None = None
+    ) -> None:
         self._definition = definition
         self._settings = settings
         self._health = definition.health or Health(definition.contracts)
@@ -66,6 +76,9 @@ class ServiceServer:
         self.telemetry.metrics.watch_calls(lambda: self._handlers.calls_in_flight)
         self.telemetry.metrics.watch_serving(lambda: self._health.serving)
         self._server = open_front(settings)
+        self._credentials = server_credentials(settings)
+        self.probes = probes or HealthPort(settings)
+        self.probes.show(self._health)
         self.port = 0
 
     async def start(self) -> None:
@@ -75,6 +88,7 @@ class ServiceServer:
             CannotStart: an address cannot be listened on, or a file of the settings cannot be used.
         """
         begin = time.monotonic()
+        await self.probes.start()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._definition.attach(cast("grpc.aio.Server", self._handlers))
         self._handlers.register(self._server)
@@ -84,7 +98,8 @@ class ServiceServer:
         self.port = self._listen()
         await self.telemetry.start(self._settings)
         await self._server.start()
-        _logger.info("listening", host=self._settings.host, port=self.port)
+        tls = {"tls": "mutual" if self._settings.tls_client_ca_file else "yes"} if self._credentials else {}
+        _logger.info("listening", host=self._settings.host, port=self.port, **tls)
         problems = await self._definition.start()
         if problems:
             for problem in problems:
@@ -106,12 +121,16 @@ class ServiceServer:
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
         await self.telemetry.stop()
+        await self.probes.stop()
         _logger.info("stopped")
 
     def _listen(self) -> int:
         address = f"{self._settings.host}:{self._settings.port}"
         try:
-            port = self._server.add_insecure_port(address)
+            if self._credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
             port = 0
         if port == 0:
@@ -137,8 +156,14 @@ def run_service(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        built = build()
-        server = ServiceServer(built if isinstance(built, ServiceDefinition) else await built, settings)
+        probes = HealthPort(settings)
+        await probes.start()
+        try:
+            built = build()
+            server = ServiceServer(built if isinstance(built, ServiceDefinition) else await built, settings, probes)
+        except CannotStart:
+            await probes.stop()
+            raise
         # Who is told to stop while models are loading does not finish loading them first.
         starting, told = asyncio.create_task(server.start()), asyncio.create_task(stopping.wait())
         await asyncio.wait([starting, told], return_when=asyncio.FIRST_COMPLETED)

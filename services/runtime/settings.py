@@ -24,6 +24,41 @@ class ServiceSettings(BaseSettings):
         "container.",
     )
     port: int = Field(default=0, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+    health_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port on the service's host that answers gRPC health checks in plaintext and nothing else, from "
+        "before the models load; for probes that know no TLS, as Kubernetes'. 0 takes a free one and logs it, unset "
+        "opens none.",
+    )
+    tls_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM file with the service's certificate chain. Set, the port speaks TLS only. Files that are "
+        "replaced are used for new connections.",
+    )
+    tls_key_file: Path | None = Field(
+        default=None, description="PEM file with the private key of tls_certificate_file, without a password."
+    )
+    tls_client_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities whose certificates callers must show (mutual TLS). Unset asks for "
+        "none.",
+    )
+    maximum_connection_age_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="After how long a connection is replaced, give or take 10 %, so that callers who balance over "
+        "names find new replicas; calls in flight are not harmed. 0 keeps connections.",
+    )
+    maximum_connection_grace_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        le=86_400,
+        description="How long calls in flight may go on over a connection past its age before they end with "
+        "UNAVAILABLE. The default outlives every stream without a deadline of its own.",
+    )
     default_deadline_seconds: float = Field(
         default=30.0,
         gt=0,

@@ -19,6 +19,11 @@ class AddressInUse(CannotStart):
     """The address cannot be listened on."""
 
 
+def setting_name(settings: BaseSettings, field: str) -> str:
+    """Return the environment variable of a setting, for messages."""
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
 def read_settings(kind: type[SettingsT], service: str) -> SettingsT:
     """Return the settings from the environment. Ends the process with status 1, and one line for each setting that is
     wrong, when there is one; values are not repeated, they may be secret.
