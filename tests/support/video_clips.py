@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -60,7 +60,16 @@ def clip(
     options = {"fragmented": FRAGMENTED, "faststart": FAST_START}.get(kind, {})
     # A file: the index is moved to the front by reading it once more.
     with tempfile.NamedTemporaryFile() as file:
-        _write(file.name, container, options, seconds, rate, width, height, codec, times)
+        images = pictures(len(times) / rate if times else seconds, rate, width, height)
+        _write(file.name, container, options, images, rate, width, height, codec, times)
+        return Path(file.name).read_bytes()
+
+
+def film(images: Sequence[Pixels], rate: int = RATE) -> bytes:
+    """Return a fragmented MP4 of pictures uint8[height, width, 3] of one size, with even sides."""
+    height, width = images[0].shape[:2]
+    with tempfile.NamedTemporaryFile() as file:
+        _write(file.name, "mp4", FRAGMENTED, images, rate, width, height)
         return Path(file.name).read_bytes()
 
 
@@ -68,12 +77,12 @@ def _write(
     path: str,
     container: str,
     options: Mapping[str, str],
-    seconds: float,
+    images: Iterable[Pixels],
     rate: int,
     width: int,
     height: int,
-    codec: str,
-    times: Sequence[int],
+    codec: str = "",
+    times: Sequence[int] = (),
 ) -> None:
     with av.open(path, "w", format=container, options=dict(options)) as output:
         name = codec or ("libvpx" if container == "webm" else "libx264")
@@ -86,7 +95,7 @@ def _write(
         stream.options = options_of.get(name, {"g": str(rate)})
         if times:
             stream.codec_context.time_base = Fraction(1, 1000)
-        for index, picture in enumerate(pictures(len(times) / rate if times else seconds, rate, width, height)):
+        for index, picture in enumerate(images):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if times:
                 frame.pts, frame.time_base = times[index], Fraction(1, 1000)

@@ -122,7 +122,7 @@ class VideoModels:
             raise
         except ServiceError as error:
             if named and isinstance(error, NotFound):
-                raise
+                raise _unknown(f"start.{what}_model", error) from error
             chosen.problems.append(unavailable(what, error))
 
     async def _add_events(self, chosen: StreamModels, name: str) -> None:
@@ -176,6 +176,12 @@ class VideoModels:
     async def _add_objects(self, chosen: StreamModels, asked: VideoRequest) -> None:
         serving, pipeline = await self._objects.get(asked.start.objects_model)
         chosen.pictures["objects"] = ObjectLooker(self._plane, serving, pipeline, asked.minimum_object_score)
+
+
+def _unknown(field: str, error: NotFound) -> NotFound:
+    """Return the error of a named model with the name of this request's own field."""
+    kind, name = error.resource or ("model", "")
+    return NotFound(field, kind, name, error.message.partition("; ")[2])
 
 
 def unavailable(what: str, error: ServiceError, time: float = 0.0) -> media_pb2.VideoProblem:
