@@ -20,10 +20,21 @@ _LARGEST_LOG_BYTES = 64 << 20
 def render_line(service: str, line: str) -> Text:
     """Return one log line for people; lines that are no JSON object, such as tracebacks, stay as they are."""
     text = Text(f"{service:<{_WIDTH}} ", style=_COLOURS.get(service, "white"))
+    return text.append_text(sentence_of(line))
+
+
+def sentence_of(line: str, otherwise: str = "") -> Text:
+    """Return one log line for people, without what said it.
+
+    Args:
+        line: as it was written.
+        otherwise: time to show when the line has none.
+    """
     entry = parse_line(line)
+    text = Text()
     if entry is None:
-        return text.append(line, style="dim")
-    time = str(entry.get("timestamp", ""))[11:19]
+        return text.append(f"{otherwise} {line}" if otherwise else line, style="dim")
+    time = str(entry.get("timestamp", ""))[11:19] or otherwise
     level = str(entry.get("level", "info"))
     text.append(f"{time} ", style="dim")
     text.append(_sentence(entry), style=_LEVEL_STYLES.get(level, "default"))

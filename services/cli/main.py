@@ -26,6 +26,7 @@ from services.cli import (
     write,
 )
 from services.cli.catalog import command as catalog
+from services.cli.cluster import command as cluster
 from services.cli.failures import MarqueeCommands
 from services.cli.load.command import load
 from services.cli.load.examples import EPILOG as LOAD_EXAMPLES
@@ -85,6 +86,7 @@ analyze.app.command(epilog=image.EPILOG)(image.image)
 analyze.app.command(epilog=clip.EPILOG)(clip.clip)
 app.add_typer(analyze.app, name="analyze", help="What can be said of texts, pictures and clips.")
 app.command(epilog=moderate.EPILOG)(moderate.moderate)
+app.add_typer(cluster.app, name="cluster", help="A mesh in Kubernetes: check, watch, change.", epilog=cluster.EPILOG)
 app.add_typer(models.app, name="models", help="Models: bring your own, list, try, remove.", epilog=models.EPILOG)
 app.add_typer(
     write.app, name="write", help="Texts from true facts: why, blurbs, summaries; generated text.", epilog=write.EPILOG

@@ -53,7 +53,7 @@ def set_route(
         salt=salt,
     )
     with connected(target) as client:
-        _show([client.set_route(route, timeout=120)])
+        show_routes([client.set_route(route, timeout=120)])
 
 
 @app.command("list")
@@ -62,7 +62,7 @@ def list_routes(target: TargetOption = None) -> None:
     with connected(target) as client:
         routes = client.list_routes()
     if routes:
-        _show(routes)
+        show_routes(routes)
     else:
         output.print("No routes: the serving bundle answers everybody.")
 
@@ -84,7 +84,8 @@ def _arm(text: str) -> pb.RouteArm:
     return pb.RouteArm(name=found["name"], version=found["version"], weight=int(found["weight"]))
 
 
-def _show(routes: list[pb.Route]) -> None:
+def show_routes(routes: list[pb.Route]) -> None:
+    """Print routes with the share of each arm."""
     for route in routes:
         total = sum(arm.weight for arm in route.arms)
         table = plain_table()
