@@ -272,14 +272,15 @@ def connect(context: str = "", namespace: str = "") -> ClusterApi:
         own = _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.is_file() else "default"
         return ClusterApi(configuration, namespace or own)
     try:
-        contexts, current = config.list_kube_config_contexts()
+        file = os.environ.get("KUBECONFIG")  # the client looks only once, when it is imported
+        contexts, current = config.list_kube_config_contexts(config_file=file)
         names = [str(one["name"]) for one in contexts]
         if context and context not in names:
             raise CommandFailed(
                 f"the kubeconfig has no context {context!r}", f"It has: {', '.join(names)}", EXIT_WRONG_INPUT
             )
         chosen = next((one for one in contexts if one["name"] == context), current)
-        config.load_kube_config(context=chosen["name"], client_configuration=configuration)
+        config.load_kube_config(file, context=chosen["name"], client_configuration=configuration)
     except ConfigException as error:
         raise CommandFailed(
             f"no cluster is chosen: {str(error).rstrip('.')}",

@@ -121,7 +121,7 @@ def refusal(status: int, body: bytes, access: Access, context: str) -> Refused:
                 access,
             )
         case HTTPStatus.NOT_FOUND if access.name:
-            what = f"{access.resource} {access.name}"
+            what = f"{_singular(access.resource)} {access.name}"
             where = f" in namespace {access.namespace}" if access.namespace else ""
             return Refused(f"there is no {what}{where}", "", status, reason, access)
         case HTTPStatus.NOT_FOUND:
@@ -141,6 +141,11 @@ def refusal(status: int, body: bytes, access: Access, context: str) -> Refused:
                 access,
             )
     return Refused(f"the Kubernetes API could not {access}: {message or status}", "", status, reason, access)
+
+
+def _singular(resource: str) -> str:
+    plural = resource.partition("/")[0]
+    return f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
 
 
 def _status(body: bytes) -> dict[str, Any]:

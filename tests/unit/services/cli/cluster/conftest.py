@@ -1,0 +1,26 @@
+"""A fake cluster behind a real API server, and a kubeconfig that leads there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli.cluster.api import ClusterApi, connect
+from tests.support.kubernetes_api import FakeCluster, serving, write_kubeconfig
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    fake = FakeCluster()
+    with serving(fake) as address:
+        file = tmp_path / "kubeconfig"
+        write_kubeconfig(file, address)
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        yield fake
+
+
+@pytest.fixture
+def api(cluster: FakeCluster) -> ClusterApi:
+    return connect()
