@@ -124,6 +124,9 @@ class Decoder:
         """Hand over the next bytes; returns when there is room for more. Bytes for an ended process are dropped."""
         writer = self._process.stdin
         assert writer is not None
+        # The event loop that serves (uvloop) does not take bytes for a pipe that is closed, and raises.
+        if writer.is_closing():
+            return
         self._owes_since = time.monotonic()
         with contextlib.suppress(ConnectionError):
             writer.write(chunk)
