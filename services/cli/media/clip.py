@@ -191,7 +191,9 @@ def _checkpoint(path: Path | None, file: Path, resume: bool) -> CheckpointFile |
 @contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
     if str(file) == "-":
-        yield sys.stdin.buffer
+        # Without Python's buffer: what a live source sends goes on at once, and a read that still waits on its thread
+        # holds no lock that the end of the process would stumble over.
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
     with file.open("rb") as content:
         yield content

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import suppress
 from typing import Unpack
 
 import grpc
@@ -13,14 +13,15 @@ from marquee.entertainment.v1.media_service_pb2_grpc import MediaServiceStub
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.media import ClipLike, ClipWishes, MediaWishes, PictureLike, clip_pieces, clip_start, picture_bytes
 from marquee_client.options import EXPORT_TIMEOUT, new_request_id
+from marquee_client.tls import Tls
 from marquee_client.writing_calls import WritingCalls
 
 
 class MediaCalls(WritingCalls):
     """Pictures and clips."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None) -> None:
-        super().__init__(target, timeout, request_id)
+    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
+        super().__init__(target, timeout, request_id, tls)
         self._media = MediaServiceStub(self._channel)
 
     def analyze_image(
@@ -62,23 +63,26 @@ class MediaCalls(WritingCalls):
         request_id = self._request_id or new_request_id()
         start = clip_start(features, attach, wishes)
         failures: list[Exception] = []
-        with closing(clip_pieces(clip)) as pieces:
+        pieces = clip_pieces(clip)
 
-            def requests() -> Iterator[media_pb.AnalyzeClipRequest]:
-                yield start
-                try:
-                    for piece in pieces:
-                        yield media_pb.AnalyzeClipRequest(chunk=piece)
-                except Exception as error:
-                    failures.append(error)
-                    raise
-
-            call = self._media.AnalyzeClip(requests(), timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        def requests() -> Iterator[media_pb.AnalyzeClipRequest]:
+            yield start
             try:
-                yield from call
-            except grpc.RpcError as error:
-                if failures:
-                    raise failures[0] from error
-                raise error_from(error, request_id) from error
-            finally:
-                call.cancel()  # the caller may have stopped before the end
+                for piece in pieces:
+                    yield media_pb.AnalyzeClipRequest(chunk=piece)
+            except Exception as error:
+                failures.append(error)
+                raise
+
+        call = self._media.AnalyzeClip(requests(), timeout=timeout, metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            if failures:
+                raise failures[0] from error
+            raise error_from(error, request_id) from error
+        finally:
+            call.cancel()  # the caller may have stopped before the end
+            # A read that is still under way on its thread holds the file; it is let go when that ends.
+            with suppress(ValueError):
+                pieces.close()

@@ -17,6 +17,9 @@ from services.cli.media.frames import frames_at
 from tests.unit.services.cli.conftest import Run
 from tests.unit.services.cli.media.conftest import ScriptedMedia
 
+ROOT = Path(__file__).parents[5]
+PATHS = os.pathsep.join(str(ROOT / one) for one in (".", "protos/python", "services/client"))
+
 
 def test_a_clip_is_sent_printed_and_drawn(media: ScriptedMedia, run: Run, clip: Path) -> None:
     result = run("analyze", "clip", str(clip), "--attach", "50", "--highlights", "3")
@@ -97,9 +100,7 @@ def test_a_server_that_is_not_there_is_said(run: Run, clip: Path, monkeypatch: p
 def test_an_interrupt_stops_the_work_on_both_sides(media: ScriptedMedia, clip: Path) -> None:
     media.waits = True
     command = [sys.executable, "-m", "services.cli.main", "analyze", "clip", str(clip), "--checkpoint-file", "state"]
-    root = Path(__file__).parents[5]
-    paths = os.pathsep.join(str(root / one) for one in (".", "protos/python", "services/client"))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": PATHS})
     state = Path("state")
     try:
         deadline = time.monotonic() + 60
@@ -115,6 +116,34 @@ def test_an_interrupt_stops_the_work_on_both_sides(media: ScriptedMedia, clip: P
     assert "Stopped after 4 s" in output
     assert "--resume" in output
     assert media.cancelled.wait(20)
+
+
+def test_an_interrupt_while_a_pipe_says_nothing_ends_the_command(media: ScriptedMedia, clip: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", "analyze", "clip", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": PATHS},
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(clip.read_bytes())
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while media.received < clip.stat().st_size:  # what is there goes on at once
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stdout is not None
+        assert b"Stopped after 0 s" in process.stdout.read()
+        assert process.stderr is not None
+        assert b"rror" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_frames_are_those_of_their_times(clip: Path, tmp_path: Path) -> None:
