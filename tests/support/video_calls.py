@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import grpc
 from marquee.common.v1 import media_pb2
 from marquee.vision.v1 import video_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
+from services.orchestrator.sending import send_all
 from services.runtime.server import ServiceServer
 from services.vision.main import build
 from services.vision.settings import VisionSettings
@@ -22,6 +23,7 @@ from tests.support.clients import Outcome, failure
 from tests.support.servers import running
 
 Stub: TypeAlias = "vision_service_pb2_grpc.VisionServiceAsyncStub"
+VideoCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.AnalyzeVideoRequest, pb.AnalyzeVideoResponse]"
 CHUNK_BYTES = 4_096
 
 
@@ -72,6 +74,31 @@ def chunks(video: bytes, size: int = CHUNK_BYTES) -> list[pb.AnalyzeVideoRequest
     return [pb.AnalyzeVideoRequest(chunk=video[place : place + size]) for place in range(0, len(video), size)]
 
 
+async def exchange(
+    call: VideoCall, requests: AsyncIterable[pb.AnalyzeVideoRequest]
+) -> AsyncGenerator[pb.AnalyzeVideoResponse, None]:
+    """Send requests while the responses come, and raise the status with which the service ended the call.
+
+    A call that is given its requests has grpc.aio's own INTERNAL in place of it when it ends while they are sent.
+
+    Raises:
+        AioRpcError: the call did not end well.
+    """
+    sending = asyncio.create_task(send_all(call, requests))
+    try:
+        while isinstance(response := await call.read(), pb.AnalyzeVideoResponse):
+            yield response
+        code = await call.code()
+        if code is not grpc.StatusCode.OK:
+            raise grpc.aio.AioRpcError(
+                code, await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+            )
+    finally:
+        call.cancel()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
 async def ask(stub: Stub, requests: Sequence[pb.AnalyzeVideoRequest], **options: Any) -> Answers:
     """Send all requests, close, and read to the end."""
 
@@ -79,7 +106,13 @@ async def ask(stub: Stub, requests: Sequence[pb.AnalyzeVideoRequest], **options:
         for request in requests:
             yield request
 
-    return await read(stub.AnalyzeVideo(sent(), timeout=110, **options))
+    answers = Answers()
+    try:
+        async for response in exchange(stub.AnalyzeVideo(timeout=110, **options), sent()):
+            answers.responses.append(response)
+    except grpc.aio.AioRpcError as error:
+        answers.outcome = failure(error)
+    return answers
 
 
 async def analyze(stub: Stub, video: bytes, features: Sequence[Any] = (), **fields: Any) -> Answers:

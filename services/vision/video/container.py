@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.vision.video.decoding.options import Demuxer
+from services.vision.video.matroska import MatroskaCheck
 
 FORMATS = "MP4 (fragmented or not), WebM, Matroska or MPEG-TS"
 MAXIMUM_HEAD_BYTES = 4 << 20
@@ -150,7 +151,7 @@ def _holds_mvex(head: bytes | bytearray, place: int, end: int) -> bool:
 
 
 class LengthCheck:
-    """Tells whether a streamed video ended where its container says that it may: whole boxes, whole packets.
+    """Tells whether a streamed video ended where its container says that it may: whole boxes, elements or packets.
 
     Args:
         container: what the bytes are.
@@ -159,6 +160,7 @@ class LengthCheck:
     def __init__(self, container: Container) -> None:
         self._is_iso = container.demuxer == "mov"
         self._is_packets = container.demuxer == "mpegts"
+        self._matroska = MatroskaCheck() if container.demuxer == "matroska" else None
         self._received = 0
         self._next_box = 0
         self._head = bytearray()
@@ -166,6 +168,8 @@ class LengthCheck:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes; boxes are skipped, not kept."""
         before, self._received = self._received, self._received + len(chunk)
+        if self._matroska is not None:
+            self._matroska.feed(chunk)
         if not self._is_iso:
             return
         while self._next_box < self._received:
@@ -186,6 +190,17 @@ class LengthCheck:
     @property
     def is_cut_short(self) -> bool:
         """Whether more bytes were announced than came."""
+        if self._matroska is not None:
+            return self._matroska.is_cut_short
         if self._is_packets:
             return self._received % _TS_PACKET != 0
         return self._is_iso and (self._next_box > self._received or bool(self._head))
+
+    def take_damage(self) -> list[float]:
+        """Return where the container was found damaged since the last time, in seconds; a decoder tells of other
+        containers' damage itself.
+        """
+        if self._matroska is None:
+            return []
+        found, self._matroska.damage = self._matroska.damage, []
+        return found

@@ -13,7 +13,7 @@ import grpc
 from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError
 from services.vision.video.container import Container, ContainerUnknown, LengthCheck, find_container
 from services.vision.video.decoder import Decoder, DecoderPool, is_decoder_installed
-from services.vision.video.decoding.messages import Ended, Message
+from services.vision.video.decoding.messages import Ended, Message, Trouble
 from services.vision.video.decoding.options import DecodingOptions
 from services.vision.video.spool import SpoolSpace
 from services.vision.video.upload import Upload
@@ -103,6 +103,9 @@ class EncodedVideo:
         feeder = asyncio.create_task(feed())
         try:
             async for message in _listen(decoder):
+                for time in length.take_damage():
+                    if time >= self._options.start:
+                        yield Trouble(time, "VIDEO_CORRUPT", "the container is damaged here; the rest goes on")
                 if isinstance(message, Ended):
                     if feeder.done():
                         feeder.result()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 import grpc
 
-from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError
+from services.runtime.errors import FieldViolation, InvalidRequest, ServiceError, Unavailable
+from services.runtime.logs import get_logger
+
+# No room on the disk, for this user, or in a file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_logger = get_logger(__name__)
 
 
 class SpoolSpace:
@@ -28,8 +35,15 @@ class SpoolSpace:
         self.used_bytes = 0
 
     def open(self) -> Spool:
-        """Return a new, empty file. It has no name: it is gone when it is closed, however the process ends."""
-        return Spool(self)
+        """Return a new, empty file. It has no name: it is gone when it is closed, however the process ends.
+
+        Raises:
+            ServiceError: the disk is full or cannot be written to.
+        """
+        try:
+            return Spool(self)
+        except OSError as error:
+            raise _unwritable(self, error) from error
 
 
 class Spool:
@@ -45,7 +59,7 @@ class Spool:
 
         Raises:
             InvalidRequest: the video is larger than one may be.
-            ServiceError: the disk of all streams together is full.
+            ServiceError: the disk of all streams together is full, or cannot be written to.
         """
         space = self._space
         if self._bytes + len(chunk) > space.maximum_bytes:
@@ -61,14 +75,14 @@ class Spool:
         try:
             await asyncio.to_thread(self._file.write, chunk)
         except OSError as error:
-            raise _full(space) from error
+            raise _unwritable(space, error) from error
 
     async def finish(self) -> int:
         """Return the file's descriptor, at its beginning, for a decoder to read; valid until `close`."""
         try:
             await asyncio.to_thread(self._file.flush)
         except OSError as error:
-            raise _full(self._space) from error
+            raise _unwritable(self._space, error) from error
         descriptor = self._file.fileno()
         os.lseek(descriptor, 0, os.SEEK_SET)
         return descriptor
@@ -77,7 +91,21 @@ class Spool:
         """Give the room back."""
         if not self._file.closed:
             self._space.used_bytes -= self._bytes
-            self._file.close()
+            # What a full disk did not take is tried once more, and is of no use to anybody.
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+def _unwritable(space: SpoolSpace, error: OSError) -> ServiceError:
+    _logger.error("a video cannot be kept on disk", folder=str(space.folder or tempfile.gettempdir()), exc_info=error)
+    if error.errno in _FULL:
+        return _full(space)
+    return Unavailable(
+        "VIDEO_SPOOL_UNAVAILABLE",
+        "this service cannot keep a video on disk now, its log says why; send fragmented MP4, WebM or MPEG-TS, which "
+        "need no disk",
+        retry_after_seconds=10.0,
+    )
 
 
 def _full(space: SpoolSpace) -> ServiceError:

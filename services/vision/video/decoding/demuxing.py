@@ -11,6 +11,7 @@ import av.error
 from av.codec.context import ThreadType
 
 from services.vision.video.decoding.filters import FrameFilters, shape_of, shown_size
+from services.vision.video.decoding.limits import memory_left
 from services.vision.video.decoding.messages import Clock, Cut, Ended, Frame, Message, Opened, Trouble
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _BUFFER_BYTES = 1 << 16
 _PROBE = {"probesize": "1000000", "analyzeduration": "1000000"}
 # Errors of the container without a frame between them, after which nothing more is expected of it.
 _MOST_ERRORS = 32
-# Frames of equal distance after which a gap is damage, lengths of a frame that are one, and that are still even.
-_FEWEST_REGULAR, _GAP, _EVEN = 12, 3, Fraction(3, 2)
+# Bytes of a pixel in a picture of 10 bits, with what the codec keeps beside it.
+_LARGEST_PIXEL = 4
 # Declared lengths and rates above these are nonsense.
 _LONGEST_DECLARED = 1e7
 _FASTEST_DECLARED = 1000
@@ -54,8 +55,6 @@ class Decoding:
         self._end = 0.0
         self._is_damaged = False
         self._is_backward = False
-        # Other containers tell of damage themselves.
-        self._is_regular = options.demuxer == "matroska"
 
     def messages(self) -> Iterator[Message]:
         """Yield what is found, in the order of the times of each kind; `Ended` is the last."""
@@ -64,7 +63,8 @@ class Decoding:
         except _Refused as refused:
             yield self._ended(refused.reason, str(refused), refused.is_whole)
         except (MemoryError, av.error.MemoryError):
-            yield self._ended("VIDEO_TOO_LARGE", "the video needs more memory than a decoder may take")
+            most = self._options.maximum_memory_bytes >> 20
+            yield self._ended("VIDEO_TOO_LARGE", f"the video needs more memory than a decoder may take, {most:,} MiB")
 
     def _run(self) -> Iterator[Message]:
         try:
@@ -88,7 +88,9 @@ class Decoding:
                     frames = stream.codec_context.decode(packet)
                 except av.error.MemoryError:
                     raise
-                except av.error.FFmpegError:
+                except av.error.FFmpegError as error:
+                    if memory_left() < _LARGEST_PIXEL * stream.codec_context.width * stream.codec_context.height:
+                        raise MemoryError from error  # codecs say the same of it as of damage
                     yield from self._damage("the picture data is damaged", self._time_of(packet, stream))
                     continue
                 if packet.is_corrupt:
@@ -165,8 +167,6 @@ class Decoding:
                 yield Trouble(self._time, "VIDEO_CORRUPT", "time stamps go back; frames are left out until they rise")
             return
         self._is_backward = False
-        if self._last is not None and self._misses_frames(stamp - self._last, stream):
-            yield from self._damage("frames are missing", self._end)
         self._last = stamp
         time = float(stamp)
         if time > self._options.maximum_seconds:
@@ -228,15 +228,6 @@ class Decoding:
     def _frame_length(self, stream: VideoStream) -> Fraction:
         rate = stream.average_rate or stream.guessed_rate
         return 1 / rate if rate and rate <= _FASTEST_DECLARED else Fraction(1, 25)
-
-    def _misses_frames(self, gap: Fraction, stream: VideoStream) -> bool:
-        """Return whether a stream that was regular so far leaves out frames: FFmpeg passes over damage in Matroska
-        without a word.
-        """
-        length = self._frame_length(stream)
-        misses = self._is_regular and self._decoded >= _FEWEST_REGULAR and gap > _GAP * length
-        self._is_regular = self._is_regular and gap < _EVEN * length
-        return misses
 
     def _time_of(self, packet: Packet[VideoStream], stream: VideoStream) -> float:
         if packet.pts is None or self._origin is None or not stream.time_base:

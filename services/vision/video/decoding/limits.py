@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import sys
 from pathlib import Path
 
 _OPEN_FILES = 64
@@ -30,3 +31,12 @@ def limit_process(memory_bytes: int, processor_seconds: int) -> None:
         resource.setrlimit(limit, (allowed, allowed))
     with contextlib.suppress(OSError):  # not everywhere allowed, and only a hint
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE, encoding="ascii")
+
+
+def memory_left() -> int:
+    """Return how many bytes of address space this process may still take; very many where there is no bound."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    return most - int(pages) * resource.getpagesize()

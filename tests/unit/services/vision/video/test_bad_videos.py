@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import grpc
 import pytest
 
 from marquee.vision.v1 import video_pb2 as pb
 from services.vision.video import sources
-from tests.support.video_calls import VideoService, analyze, ask, start_with, video_service
+from tests.support.video_calls import VideoService, analyze, ask, chunks, start_with, video_service
 from tests.support.video_clips import RATE, clip, sound_only
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -49,7 +53,7 @@ async def test_what_is_no_video_is_refused(service: VideoService, video: bytes, 
     assert not answers.responses
 
 
-@pytest.mark.parametrize("kind", ["fragmented", "mpegts"])
+@pytest.mark.parametrize("kind", ["fragmented", "mpegts", "webm", "matroska"])
 async def test_a_video_that_is_cut_off_is_answered_up_to_there(service: VideoService, kind: str) -> None:
     video = clip(4, kind)
     answers = await analyze(service.stub, video[: len(video) * 5 // 8 - 7])
@@ -68,7 +72,7 @@ def corrupt(video: bytes, begin: float, end: float) -> bytes:
     return video[:first] + noise + video[last:]
 
 
-@pytest.mark.parametrize("kind", ["fragmented", "mpegts", "webm", "mp4"])
+@pytest.mark.parametrize("kind", ["fragmented", "mpegts", "webm", "matroska", "mp4"])
 async def test_damage_in_the_middle_is_named_with_its_place(service: VideoService, kind: str) -> None:
     answers = await analyze(service.stub, corrupt(clip(6, kind), 0.5, 0.58))
     assert answers.outcome.code is grpc.StatusCode.OK
@@ -83,6 +87,14 @@ async def test_frames_may_come_at_any_pace(service: VideoService) -> None:
     answers = await analyze(service.stub, clip(kind="matroska", times=tuple(times)), [pb.VIDEO_FEATURE_EVENTS])
     assert [segment.start_seconds for segment in answers.segments] == [0, 1, 2, 3, 4]
     assert all(segment.HasField("highlight") for segment in answers.segments)
+    assert answers.summary.decoded_frames == len(times)
+
+
+async def test_a_gap_between_frames_is_no_damage(service: VideoService) -> None:
+    times = [*range(0, 2_000, 100), 4_500, *range(4_600, 5_000, 100)]
+    answers = await analyze(service.stub, clip(kind="matroska", times=tuple(times)), [pb.VIDEO_FEATURE_EVENTS])
+    assert not answers.problems
+    assert not answers.summary.partial
     assert answers.summary.decoded_frames == len(times)
 
 
@@ -139,6 +151,72 @@ async def test_disk_for_videos_is_bounded(models: Path) -> None:
         answers = await analyze(service.stub, clip(2, "mp4"))
         assert answers.outcome.code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert (answers.outcome.reason, answers.outcome.retry_seconds) == ("VIDEO_SPOOL_FULL", 10)
+
+
+def demanding() -> bytes:
+    """A video whose frames refer to sixteen others, of 14 MB each."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 4096, 2304, "yuv420p"
+        stream.options = {"preset": "ultrafast", "x264-params": "ref=16:keyint=100:threads=1:scenecut=0"}
+        picture = av.VideoFrame(stream.width, stream.height, "yuv420p")
+        for plane in picture.planes:
+            plane.update(bytes([90]) * plane.buffer_size)
+        for _ in range(10):
+            picture.pts = None
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode())
+    return buffer.getvalue()
+
+
+async def test_a_video_that_wants_more_memory_than_a_decoder_may_take_ends_there(models: Path) -> None:
+    async with video_service(models, video_decoder_bytes=256 << 20) as service:
+        answers = await analyze(service.stub, demanding())
+        assert answers.outcome.code is grpc.StatusCode.OK
+        assert "256 MiB" in answers.problems["VIDEO_TOO_LARGE"].message
+        assert "VIDEO_CORRUPT" not in answers.problems
+        assert answers.summary.partial
+        assert answers.summary.decoded_frames >= 1
+        assert (await analyze(service.stub, clip(1))).segments
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: a write then fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("piece", [1_000, 1 << 20])
+async def test_a_full_disk_is_told_and_leaves_nothing_behind(models: Path, tmp_path: Path, piece: int) -> None:
+    # What comes after the head is not looked at before the upload is over.
+    video = clip(1, "mp4")
+    large = video[: video.index(b"mdat") - 4] + (0).to_bytes(4, "big") + b"mdat" + bytes(9 << 20)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    limits = {"video_spool_directory": spool, "video_spool_bytes": 10 << 20}
+    async with video_service(models, **limits) as service:
+        with largest_file(8 << 20):
+            answers = await ask(
+                service.stub, [start_with(), *chunks(large, 1 << 20)[:8], *chunks(bytes(1 << 20), piece)]
+            )
+        assert answers.outcome.code is grpc.StatusCode.RESOURCE_EXHAUSTED, answers.outcome.message
+        assert (answers.outcome.reason, answers.outcome.retry_seconds) == ("VIDEO_SPOOL_FULL", 10)
+        assert not list(spool.iterdir())
+        # Its room was given back, too.
+        assert len((await analyze(service.stub, clip(1, "mp4"))).segments) == 1
+        spool.rmdir()
+        answers = await analyze(service.stub, clip(1, "mp4"))
+        assert (answers.outcome.code, answers.outcome.reason) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "VIDEO_SPOOL_UNAVAILABLE",
+        )
+        assert str(spool) not in answers.outcome.message
 
 
 async def test_without_a_decoder_single_frames_are_still_taken(
