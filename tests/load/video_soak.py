@@ -24,7 +24,7 @@ from marquee.vision.v1 import video_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
 from tests.support import dummy_events_model, dummy_image_model
 from tests.support.processes import service_process
-from tests.support.video_calls import Stub, chunks, start_with
+from tests.support.video_calls import Stub, chunks, exchange, start_with
 from tests.support.video_clips import clip
 
 KINDS = ("whole", "cancel", "half-close", "corrupt", "slow")
@@ -105,11 +105,11 @@ async def _call(stub: Stub, dice: random.Random, until: float, found: Soak) -> N
         pieces = chunks(video, dice.choice((1_000, 4_096, 65_536)))
         if kind in ("cancel", "half-close"):
             pieces = pieces[: dice.randrange(len(pieces) + 1)]
-        call = stub.AnalyzeVideo(_sent(pieces, dice), timeout=60)
+        call = stub.AnalyzeVideo(timeout=60)
         if kind == "cancel":
             asyncio.get_running_loop().call_later(dice.uniform(0, 1), call.cancel)
         try:
-            async for _ in call:
+            async for _ in exchange(call, _sent(pieces, dice)):
                 if kind == "slow":
                     await asyncio.sleep(0.05)
             code = grpc.StatusCode.OK

@@ -24,13 +24,18 @@ from marquee.vision.v1 import video_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
 from tests.support import dummy_events_model, dummy_image_model
 from tests.support.processes import service_process
-from tests.support.video_calls import chunks, start_with
+from tests.support.video_calls import chunks, exchange, start_with
 from tests.support.video_clips import clip
 
 MIB = 1 << 20
 SIZES = ((320, 240), (640, 360))
 RATE = 30
 _PIECE_BYTES = 256 << 10
+_LOG_LINES = 20
+
+
+class NotMeasured(Exception):
+    """There is no figure; the text says why."""
 
 
 @dataclass
@@ -45,7 +50,11 @@ class Speed:
 
 
 async def measure(stub: Any, process: psutil.Process, video: bytes, features: list[int]) -> Speed:
-    """Send a whole video as fast as it is taken, and watch the memory."""
+    """Send a whole video as fast as it is taken, and watch the memory.
+
+    Raises:
+        NotMeasured: the service did not analyse all of it.
+    """
     peaks = {"service": 0, "decoder": 0}
 
     async def watch() -> None:
@@ -64,11 +73,20 @@ async def measure(stub: Any, process: psutil.Process, video: bytes, features: li
     watcher = asyncio.create_task(watch())
     begin = time.monotonic()
     summary = pb.VideoSummary()
-    async for response in stub.AnalyzeVideo(sent(), timeout=3_600):
-        if response.HasField("summary"):
-            summary = response.summary
+    problems = []
+    try:
+        async for response in exchange(stub.AnalyzeVideo(timeout=3_600), sent()):
+            if response.HasField("problem"):
+                problems.append(f"{response.problem.time_seconds:g} s: {response.problem.message}")
+            if response.HasField("summary"):
+                summary = response.summary
+    except grpc.aio.AioRpcError as error:
+        raise NotMeasured(f"the service ended the stream: {error.code().name}: {error.details()}") from error
+    finally:
+        watcher.cancel()
     seconds = time.monotonic() - begin
-    watcher.cancel()
+    if problems:
+        raise NotMeasured("the video was not analysed as a whole: " + "; ".join(problems[:3]))
     return Speed(summary.analyzed_seconds, summary.decoded_frames, seconds, peaks["service"], peaks["decoder"])
 
 
@@ -93,7 +111,11 @@ async def run(minutes: float, is_tiny: bool) -> None:
                 for width, height in SIZES:
                     video = clip(minutes * 60, rate=RATE, width=width, height=height)
                     for name, features in (("events, cuts", [1, 2]), ("events … labels", [1, 2, 3, 7])):
-                        found = await measure(stub, psutil.Process(pid or 0), video, features)
+                        try:
+                            found = await measure(stub, psutil.Process(pid or 0), video, features)
+                        except NotMeasured as error:
+                            log = "\n".join(service.lines[-_LOG_LINES:])
+                            sys.exit(f"{width}×{height}, {name}: {error}\nThe service's log ends with:\n{log}")
                         sys.stdout.write(
                             f"{width}×{height}, {found.video_seconds:4.0f} s   {name:18} "
                             f"{found.frames / found.seconds:8.0f}   {found.video_seconds / found.seconds:11.1f}   "
