@@ -1,11 +1,13 @@
 """`MediaService` before a real vision service with models of the tests' own: one that names colours, one that tells
-events.
+events, one that finds objects; and with the committed ones of faces.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy
@@ -20,14 +22,22 @@ from marquee_client import AsyncMarqueeClient, InvalidArgument, MarqueeError
 from services.vision import main as vision_main
 from services.vision.settings import VisionSettings
 from tests.support.content_mesh import content_mesh
+from tests.support.dummy_detector import NAME as DETECTOR
+from tests.support.dummy_detector import write_detector
 from tests.support.dummy_events_model import NAME as EVENTS_MODEL
 from tests.support.dummy_events_model import write_events_model
 from tests.support.dummy_image_model import NAME as COLOURS_MODEL
 from tests.support.dummy_image_model import write_image_model
+from tests.support.failing_model import fail_at_white
 from tests.support.servers import running
-from tests.support.video_clips import clip, sound_only
+from tests.support.tenant_caller import Caller
+from tests.support.video_clips import clip, film, sound_only
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+ROOT = Path(__file__).parents[5]
+FACE_MODELS = ("centerface", "mini-xception-expression", "open-nsfw")
+FACES, OBJECTS, SAFETY = pb.MEDIA_FEATURE_FACES, pb.MEDIA_FEATURE_OBJECTS, pb.MEDIA_FEATURE_SAFETY
+LABELS, EVENTS, HIGHLIGHTS = pb.MEDIA_FEATURE_LABELS, pb.MEDIA_FEATURE_EVENTS, pb.MEDIA_FEATURE_HIGHLIGHTS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -112,3 +122,98 @@ async def test_what_is_no_clip_is_refused(client: AsyncMarqueeClient, content: b
         [reply async for reply in client.analyze_clip([content] if content else [])]
     assert refusal.value.code is grpc.StatusCode.INVALID_ARGUMENT
     assert [violation.field for violation in refusal.value.field_violations] == ["chunk"]
+
+
+def portrait() -> bytes:
+    """A second of somebody, then one of nobody."""
+    with Image.open(ROOT / "tests" / "data" / "pictures" / "astronaut.jpg") as astronaut:
+        somebody = numpy.asarray(astronaut.convert("RGB"))
+    return film([somebody] * 8 + [numpy.full_like(somebody, 250)] * 8, 8)
+
+
+async def ask(
+    caller: Caller, content: bytes, features: Sequence[Any]
+) -> tuple[list[media_pb2.VideoSegment], pb.ClipSummary]:
+    """Return the seconds and the summary of a clip."""
+    start = pb.AnalyzeClipRequest(start=pb.ClipStart(features=features))
+    *replies, last = await caller.ask("MediaService.AnalyzeClip", start, pb.AnalyzeClipRequest(chunk=content))
+    return [reply.segment for reply in replies if reply.HasField("segment")], last.summary
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def faces(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Caller]]:
+    """Callers of two tenants, of which one may look for faces."""
+    folder = tmp_path_factory.mktemp("faces")
+    write_image_model(folder / "models")
+    write_detector(folder / "models")
+    for name in FACE_MODELS:
+        (folder / "models" / name).symlink_to(ROOT / "services" / "vision" / "models" / name)
+    settings = VisionSettings(
+        port=0,
+        drain_seconds=0,
+        model_repository=folder / "models",
+        bundle_repository=folder / "bundles",
+        default_model=COLOURS_MODEL,
+        default_objects_model=DETECTOR,
+        faces_tenants="studio",
+        tenant_from_metadata=True,
+    )
+    async with (
+        running(vision_main.build(settings), settings) as vision,
+        content_mesh(folder, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
+    ):
+        yield {tenant: Caller(mesh.orchestrator, tenant) for tenant in ("studio", "films")}
+
+
+async def test_a_tenant_that_may_sees_faces_in_its_clips(faces: dict[str, Caller]) -> None:
+    segments, summary = await ask(faces["studio"], portrait(), [FACES, OBJECTS, SAFETY])
+    assert [len(segment.faces) for segment in segments] == [1, 0]
+    assert segments[0].faces[0].expressions[0].label == "happy"
+    assert all(segment.HasField("unsafe_probability") for segment in segments)
+    assert segments[1].objects
+    assert not any(segment.labels or segment.events for segment in segments)
+    assert summary.HasField("decision")
+    assert summary.objects
+    assert not summary.failures
+    assert not summary.degraded
+
+
+async def test_another_tenants_clip_is_analysed_without_faces(faces: dict[str, Caller]) -> None:
+    segments, summary = await ask(faces["films"], portrait(), [FACES, OBJECTS, SAFETY])
+    assert not any(segment.faces for segment in segments)
+    assert all(segment.HasField("unsafe_probability") for segment in segments)
+    assert segments[1].objects
+    assert {one.feature: one.reason for one in summary.failures} == {FACES: "FACES_NOT_ALLOWED"}
+    assert not summary.degraded, "the operator wants it so"
+    without, _ = await ask(faces["studio"], portrait(), [OBJECTS])
+    assert not any(segment.faces or segment.HasField("unsafe_probability") for segment in without)
+
+
+async def test_a_model_that_fails_in_the_middle_costs_the_rest_of_its_own_feature(tmp_path: Path) -> None:
+    fail_at_white(write_events_model(tmp_path / "models"), "frames")
+    write_image_model(tmp_path / "models")
+    settings = VisionSettings(
+        port=0,
+        drain_seconds=0,
+        model_repository=tmp_path / "models",
+        bundle_repository=tmp_path / "bundles",
+        default_model=COLOURS_MODEL,
+        default_events_model=EVENTS_MODEL,
+    )
+    red, white = (numpy.full((64, 64, 3), colour, numpy.uint8) for colour in ((200, 30, 20), (255, 255, 255)))
+    content = film([red] * 16 + [white] * 8 + [red] * 8, 8)
+    async with (
+        running(vision_main.build(settings), settings) as vision,
+        content_mesh(tmp_path, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
+    ):
+        segments, summary = await ask(Caller(mesh.orchestrator, "default"), content, [LABELS, EVENTS, HIGHLIGHTS])
+    assert [bool(segment.events) for segment in segments] == [True, True, False, False]
+    assert all(segment.labels for segment in segments)
+    assert {one.feature: one.reason for one in summary.failures} == {
+        EVENTS: "MODEL_UNAVAILABLE",
+        HIGHLIGHTS: "MODEL_UNAVAILABLE",
+    }
+    assert all("from here on" in one.message for one in summary.failures)
+    assert summary.degraded
+    assert summary.partial
+    assert summary.labels
