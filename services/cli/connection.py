@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from marquee_client import MarqueeClient, Unavailable
+from marquee_client import DeadlineExceeded, MarqueeClient, Unavailable
 from services.cli.failures import EXIT_NO_MESH, CommandFailed
 from services.cli.health import listens
 from services.cli.settings import command_settings
+from services.cli.tls import command_tls, tls_problem
 
 
 @contextmanager
@@ -27,10 +28,14 @@ def connected(target: str | None = None) -> Iterator[MarqueeClient]:
     )
     if not listens(address, settings.timeout):  # at once, without the client's patience
         raise nobody
-    with MarqueeClient(address, timeout=settings.timeout) as client:
+    with MarqueeClient(address, timeout=settings.timeout, tls=command_tls()) as client:
         try:
             yield client
-        except Unavailable as error:
+        except (Unavailable, DeadlineExceeded) as error:
             if error.reason:  # a Marquee service said so
+                raise
+            if problem := tls_problem(address):
+                raise problem from error
+            if isinstance(error, DeadlineExceeded):
                 raise
             raise nobody from error

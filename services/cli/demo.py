@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from marquee_client import MarqueeClient
+from services.cli.channels import local_tls
 from services.cli.console import output
 from services.cli.demo_chapters import Demo
 from services.cli.local_mesh import DEFAULT_PORT, SERVICES, LocalMesh
@@ -54,7 +56,8 @@ def demo(
             with LocalMesh(directory, _usual_port() if keep else 0, fresh=True) as mesh:
                 output.rule("[bold]Four services start", align="left")
                 show_start(mesh)
-                with MarqueeClient(mesh.addresses["orchestrator"]) as client:
+                tls = local_tls("orchestrator", os.environ)
+                with MarqueeClient(mesh.addresses["orchestrator"], tls=tls) as client:
                     story = Demo(mesh, client)
                     story.fill()
                     story.train()

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from marquee_client import Tls
+from services.cli.channels import open_channel
+
 Health = Literal["serving", "not serving", "unreachable"]
 
 
@@ -17,10 +20,12 @@ class HealthProbe:
 
     Args:
         address: `host:port` of the service.
+        tls: how to speak TLS; None speaks plaintext.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None = None) -> None:
         self._address = address
+        self._tls = tls
         self._channel: grpc.Channel | None = None
 
     def __enter__(self) -> Self:
@@ -43,7 +48,7 @@ class HealthProbe:
         if self._channel is None and not listens(self._address, seconds):
             return "unreachable"
         if self._channel is None:
-            self._channel = grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
+            self._channel = open_channel(self._address, [("grpc.use_local_subchannel_pool", 1)], self._tls)
         stub: Any = health_pb2_grpc.HealthStub(self._channel)
         try:
             status = stub.Check(health_pb2.HealthCheckRequest(service=""), timeout=seconds).status

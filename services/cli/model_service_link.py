@@ -9,10 +9,12 @@ import grpc
 
 from marquee.common.v1 import model_repository_pb2 as pb
 from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceStub
+from services.cli.channels import open_channel
 from services.cli.console import stage
 from services.cli.failures import EXIT_NO_MESH, CommandFailed
 from services.cli.health import listens
 from services.cli.status import service_targets
+from services.cli.tls import command_tls, tls_problem
 
 _SECONDS = 5.0
 # Models of gigabytes are read, checked and warmed up before they serve.
@@ -97,11 +99,13 @@ class ModelServiceLink:
                 f"Another address can be named with MARQUEE_{self.service.upper()}_TARGET.",
                 EXIT_NO_MESH,
             )
-        return grpc.insecure_channel(self.address)
+        return open_channel(self.address, tls=command_tls())
 
     def _failed(self, error: grpc.RpcError) -> CommandFailed:
         code = error.code()
         message = error.details() or code.name
+        if code is grpc.StatusCode.UNAVAILABLE and (problem := tls_problem(self.address)):
+            return problem
         if code is grpc.StatusCode.NOT_FOUND:
             return CommandFailed(
                 f"the {self.service} service at {self.address} does not find it: {message}",

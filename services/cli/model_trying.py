@@ -10,9 +10,11 @@ from rich.markup import escape
 from marquee.text.v1 import generation_pb2
 from marquee.text.v1 import text_service_pb2 as pb
 from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
+from services.cli.channels import open_channel
 from services.cli.console import output
 from services.cli.failures import EXIT_WRONG_INPUT, CommandFailed
 from services.cli.tables import plain_table, titled
+from services.cli.tls import command_tls
 
 # The first request loads a model that nobody asked for yet.
 _SECONDS = 600.0
@@ -32,7 +34,7 @@ def try_text_model(address: str, name: str, task: str, texts: Sequence[str]) -> 
     Raises:
         CommandFailed: nobody can ask a model of that task, or it refused.
     """
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address, tls=command_tls()) as channel:
         stub = TextServiceStub(channel)
         try:
             match task:

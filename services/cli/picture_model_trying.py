@@ -10,9 +10,11 @@ from rich.markup import escape
 
 from marquee.vision.v1 import vision_service_pb2 as pb
 from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
+from services.cli.channels import open_channel
 from services.cli.console import output
 from services.cli.failures import EXIT_WRONG_INPUT, CommandFailed
 from services.cli.tables import plain_table, titled
+from services.cli.tls import command_tls
 
 # The first request loads a model that nobody asked for yet.
 _SECONDS = 600.0
@@ -34,7 +36,7 @@ def try_picture_model(address: str, name: str, task: str, files: Sequence[str]) 
         CommandFailed: a file cannot be read, nobody can ask a model of that task, or it refused.
     """
     images = [pb.Image(content=_read(file)) for file in files]
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address, tls=command_tls()) as channel:
         stub = VisionServiceStub(channel)
         try:
             match task:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from services.cli.channels import local_tls
 from services.cli.health import Health, HealthProbe
 
 
@@ -41,7 +42,7 @@ class ServiceProcess:
         self._lifeline: int | None = None
         self._started = 0.0
         self._log_start = 0
-        self._probe = HealthProbe(address)
+        self._probe = HealthProbe(address, local_tls(name, environment))
 
     @property
     def pid(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,18 @@ class CommandSettings(BaseSettings):
     classical_target: str = Field(
         default="",
         description="gRPC target of the classical service, for `status`; else the orchestrator's plus 3.",
+    )
+    tls_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that may have signed the services' certificates. One of the TLS "
+        "variables makes all commands speak TLS.",
+    )
+    tls_certificate_file: Path | None = Field(
+        default=None, description="PEM file with the certificate to show, where the services want to see one."
+    )
+    tls_key_file: Path | None = Field(default=None, description="PEM file with its private key, without a password.")
+    tls_server_name: str = Field(
+        default="", description="Name in the services' certificates, where it is not the one in the target."
     )
     timeout: float = Field(default=10.0, gt=0, le=3600, description="Seconds to wait for an answer.")
 

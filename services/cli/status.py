@@ -17,6 +17,7 @@ from marquee.common.v1 import model_repository_pb2 as repository_pb
 from marquee.common.v1.model_repository_pb2_grpc import ModelRepositoryServiceStub
 from marquee.entertainment.v1.bundle_service_pb2 import GetServingBundleResponse
 from marquee_client import MarqueeClient, MarqueeError
+from services.cli.channels import open_channel
 from services.cli.console import output
 from services.cli.failures import EXIT_FAILED
 from services.cli.health import Health, HealthProbe
@@ -24,6 +25,7 @@ from services.cli.local_mesh import SERVICES
 from services.cli.ports import listening_process
 from services.cli.settings import TargetOption, command_settings
 from services.cli.tables import megabytes, plain_table, titled
+from services.cli.tls import command_tls, tls_problem
 
 EPILOG = """
 [bold]Examples[/]
@@ -77,7 +79,7 @@ def status(
     orchestrator = targets["orchestrator"]
     if wait:
         _wait_until_all_serve(list(targets.values()), wait)
-    with HealthProbe(orchestrator) as probe:
+    with HealthProbe(orchestrator, command_tls()) as probe:
         found = [ServiceStatus("orchestrator", orchestrator, probe.look(_SECONDS))]
     found[0].resident_bytes = _resident_bytes(orchestrator)
     found += [look_at_model_service(name, targets[name]) for name in SERVICES[1:]]
@@ -86,8 +88,10 @@ def status(
     if models.row_count:
         output.print(titled("Models", models))
     if found[0].health == "serving":
-        with MarqueeClient(orchestrator, timeout=_SECONDS) as client:
+        with MarqueeClient(orchestrator, timeout=_SECONDS, tls=command_tls()) as client:
             _print_store(client)
+    if found[0].health == "unreachable" and (problem := tls_problem(orchestrator)):
+        raise problem
     if any(one.health != "serving" for one in found):
         nobody = all(one.health == "unreachable" for one in found)
         output.print("Start the mesh with [bold]marquee up[/]." if nobody else "[red]Not everything serves.[/]")
@@ -110,7 +114,8 @@ def service_targets(target: str | None) -> dict[str, str]:
 
 def _wait_until_all_serve(targets: list[str], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    probes = [HealthProbe(target) for target in targets]
+    tls = command_tls()
+    probes = [HealthProbe(target, tls) for target in targets]
     with output.status("Waiting for everything to serve …"), contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(probe) for probe in probes]
         while waiting and time.monotonic() < deadline:
@@ -137,11 +142,11 @@ def _neighbour(target: str, distance: int) -> str:
 
 def look_at_model_service(name: str, target: str) -> ServiceStatus:
     """Ask a model service for its health, models, bundles and memory."""
-    with HealthProbe(target) as probe:
+    with HealthProbe(target, command_tls()) as probe:
         found = ServiceStatus(name, target, probe.look(_SECONDS))
     if found.health == "unreachable":
         return found
-    with grpc.insecure_channel(target) as channel:
+    with open_channel(target, tls=command_tls()) as channel:
         repository = ModelRepositoryServiceStub(channel)
         try:
             listed = repository.ListModels(repository_pb.ListModelsRequest(), timeout=_SECONDS)

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from marquee.common.v1 import usage_pb2 as pb
 from marquee.common.v1.usage_pb2_grpc import UsageServiceStub
+from services.cli.channels import open_channel
 from services.cli.console import errors, output
 from services.cli.failures import EXIT_FAILED, EXIT_NO_MESH, EXIT_WRONG_INPUT, CommandFailed
 from services.cli.health import listens
@@ -28,6 +29,7 @@ from services.cli.local_mesh import SERVICES
 from services.cli.settings import TargetOption, command_settings
 from services.cli.status import service_targets
 from services.cli.tables import plain_table, titled
+from services.cli.tls import command_tls
 from services.runtime.observability.usage import HOUR_SECONDS, UsageRecord
 from services.runtime.observability.usage_journal import as_json, read_usage
 
@@ -186,7 +188,7 @@ def _ask(target: str, selection: Selection) -> list[pb.ExportUsageResponse]:
     seconds = command_settings().timeout
     if not listens(target, seconds):
         return []
-    with grpc.insecure_channel(target) as channel:
+    with open_channel(target, tls=command_tls()) as channel:
         try:
             return list(UsageServiceStub(channel).ExportUsage(request, timeout=seconds))
         except grpc.RpcError as error:

@@ -10,12 +10,12 @@ from bisect import bisect
 from itertools import accumulate
 from random import Random
 
-import grpc
-
+from services.cli.channels import open_async_channel
 from services.cli.load.arrivals import arrival_times
 from services.cli.load.calls import CHANNEL_OPTIONS, StepCalls
 from services.cli.load.plan import NOT_SENT, Calls, Finished, Plan, Segment
 from services.cli.load.timer import Timer
+from services.cli.tls import command_tls
 
 IN_FLIGHT_LIMIT = "IN_FLIGHT_LIMIT"
 _CONNECT_SECONDS = 5.0
@@ -34,8 +34,9 @@ class Generator:
     def __init__(self, plan: Plan, seed: int = 0) -> None:
         self._chance = Random(seed)  # noqa: S311 (load, not secrets)
         self._plan = plan
+        tls = command_tls()
         self._channels = {
-            address: [grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) for _ in range(plan.channels)]
+            address: [open_async_channel(address, CHANNEL_OPTIONS, tls) for _ in range(plan.channels)]
             for address in sorted({step.address for step in plan.steps})
         }
         self._steps = [StepCalls(step, self._channels[step.address], self._chance) for step in plan.steps]

@@ -9,8 +9,10 @@ from typing import Any
 import grpc
 import numpy
 
+from services.cli.channels import open_channel
 from services.cli.failures import EXIT_NO_MESH, EXIT_WRONG_INPUT, CommandFailed
 from services.cli.load.contracts import Contracts
+from services.cli.tls import command_tls
 
 SERVICE = "inference.GRPCInferenceService"
 INFER = f"{SERVICE}/ModelInfer"
@@ -53,7 +55,7 @@ class Model:
         self._request_class = contracts.message_class("inference.ModelInferRequest")
         request = contracts.message_class("inference.ModelMetadataRequest")(name=self.name, version=self.version)
         answer = contracts.message_class("inference.ModelMetadataResponse")
-        with grpc.insecure_channel(address) as channel:
+        with open_channel(address, tls=command_tls()) as channel:
             call = channel.unary_unary(f"/{SERVICE}/ModelMetadata", type(request).SerializeToString, answer.FromString)
             try:
                 self.metadata: Any = call(request, timeout=_SECONDS)

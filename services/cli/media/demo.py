@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from marquee.common.v1.media_pb2 import VideoSegment
 from marquee.entertainment.v1 import media_service_pb2 as pb
 from marquee.entertainment.v1.catalog_service_pb2 import Item
 from marquee_client import MarqueeClient
+from services.cli.channels import local_tls
 from services.cli.connection import connected
 from services.cli.console import output, stage
 from services.cli.local_mesh import LocalMesh
@@ -103,7 +105,8 @@ def _mesh(target: str | None, data: Path) -> Iterator[MarqueeClient]:
     with LocalMesh(data / "demo-clip", 0, fresh=True) as mesh:
         output.rule("[bold]Four services start", align="left")
         show_start(mesh)
-        with MarqueeClient(mesh.addresses["orchestrator"], timeout=_PATIENCE_SECONDS) as client:
+        tls = local_tls("orchestrator", os.environ)
+        with MarqueeClient(mesh.addresses["orchestrator"], timeout=_PATIENCE_SECONDS, tls=tls) as client:
             client.upsert_items([_ITEM])
             yield client
 

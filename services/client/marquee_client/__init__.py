@@ -32,6 +32,7 @@ from marquee_client.errors import (
 )
 from marquee_client.media import ClipWishes, MediaWishes
 from marquee_client.options import ListOptions, RecommendOptions, SearchOptions
+from marquee_client.tls import Tls
 from marquee_client.writing import GenerationWishes, WritingWishes
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Resource",
     "ResourceExhausted",
     "SearchOptions",
+    "Tls",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -46,6 +46,7 @@ from marquee_client.options import (
     SearchOptions,
     new_request_id,
 )
+from marquee_client.tls import Tls
 
 
 class AsyncMarqueeClient(AsyncMediaCalls):
@@ -61,6 +62,7 @@ class AsyncMarqueeClient(AsyncMediaCalls):
         timeout: seconds a call may take, retries included, where the call names no `timeout` of its own.
             Exports may take ten minutes.
         request_id: id of the calls in the services' logs; None gives each call a new one.
+        tls: how to speak TLS; None speaks plaintext.
 
     Example:
         >>> async with AsyncMarqueeClient() as client:  # doctest: +SKIP
@@ -70,9 +72,14 @@ class AsyncMarqueeClient(AsyncMediaCalls):
     """
 
     def __init__(
-        self, target: str = DEFAULT_TARGET, *, timeout: float = DEFAULT_TIMEOUT, request_id: str | None = None
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        request_id: str | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        super().__init__(target, timeout, request_id)
+        super().__init__(target, timeout, request_id, tls)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)

@@ -18,13 +18,14 @@ from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.media import ClipLike, ClipWishes, MediaWishes, PictureLike, clip_pieces, clip_start, picture_bytes
 from marquee_client.options import EXPORT_TIMEOUT, new_request_id
 from marquee_client.sending import send_all
+from marquee_client.tls import Tls
 
 
 class AsyncMediaCalls(AsyncWritingCalls):
     """Pictures and clips."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None) -> None:
-        super().__init__(target, timeout, request_id)
+    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
+        super().__init__(target, timeout, request_id, tls)
         self._media = MediaServiceStub(self._channel)
 
     async def analyze_image(

@@ -53,6 +53,8 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.min_reconnect_backoff_ms", 100),
     # Shorter than the retries together, so that the first call after a restart of the orchestrator succeeds.
     ("grpc.max_reconnect_backoff_ms", 500),
+    # New replicas are looked for whenever a connection ends, and not half a minute later.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
     # A replica that stands still, or vanished without closing its connection, is noticed early enough for its calls to

@@ -44,6 +44,7 @@ from marquee_client.options import (
     SearchOptions,
     new_request_id,
 )
+from marquee_client.tls import Tls
 
 
 class MarqueeClient(MediaCalls):
@@ -57,6 +58,7 @@ class MarqueeClient(MediaCalls):
         timeout: seconds a call may take, retries included, where the call names no `timeout` of its own.
             Exports may take ten minutes.
         request_id: id of the calls in the services' logs; None gives each call a new one.
+        tls: how to speak TLS; None speaks plaintext.
 
     Example:
         >>> with MarqueeClient() as client:  # doctest: +SKIP
@@ -66,9 +68,14 @@ class MarqueeClient(MediaCalls):
     """
 
     def __init__(
-        self, target: str = DEFAULT_TARGET, *, timeout: float = DEFAULT_TIMEOUT, request_id: str | None = None
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        request_id: str | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        super().__init__(target, timeout, request_id)
+        super().__init__(target, timeout, request_id, tls)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)

@@ -12,6 +12,7 @@ from grpc import aio
 from marquee_client.channel import CHANNEL_OPTIONS
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import new_request_id
+from marquee_client.tls import Tls
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -20,10 +21,13 @@ ResponseT = TypeVar("ResponseT")
 class Transport:
     """A channel for threads; see `MarqueeClient` for the arguments."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None) -> None:
+    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
         self._timeout = timeout
         self._request_id = request_id
-        self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        if tls is None:
+            self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, tls.credentials(), options=[*CHANNEL_OPTIONS, *tls.options()])
 
     def _call(
         self,
@@ -54,10 +58,13 @@ class Transport:
 class AsyncTransport:
     """A channel for asyncio; see `AsyncMarqueeClient` for the arguments."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None) -> None:
+    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
         self._timeout = timeout
         self._request_id = request_id
-        self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        if tls is None:
+            self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        else:
+            self._channel = aio.secure_channel(target, tls.credentials(), options=[*CHANNEL_OPTIONS, *tls.options()])
 
     async def _call(
         self,

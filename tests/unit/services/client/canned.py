@@ -163,13 +163,14 @@ def _classes(canned: CannedServer) -> list[tuple[Any, Any]]:
 
 
 @contextmanager
-def running_server(port: int = 0) -> Iterator[CannedServer]:
+def running_server(port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Iterator[CannedServer]:
     canned = CannedServer()
     running = grpc.server(futures.ThreadPoolExecutor(4))
     for servicer, add in _classes(canned):
         add(servicer, running)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), running)
-    port = running.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    port = running.add_secure_port(address, credentials) if credentials else running.add_insecure_port(address)
     canned.target = f"127.0.0.1:{port}"
     canned.stop = lambda: running.stop(0).wait()
     running.start()
