@@ -1,13 +1,10 @@
-"""Channels to the model services. One gRPC service config does round robin over healthy pods, retries and the retry
-budget.
-"""
+"""Typed calls to the model services."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
@@ -22,9 +19,11 @@ from marquee.text.v1.text_service_pb2_grpc import TextServiceStub
 from marquee.vision.v1 import video_pb2 as video_pb
 from marquee.vision.v1 import vision_service_pb2 as vision_pb
 from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceStub
+from services.orchestrator.channels import CONTRACTS, FAMILIES, Channels, Family
 from services.orchestrator.sending import send_all
 from services.runtime.observability.tracing import outgoing_metadata
 from services.runtime.request_context import PRIORITY_KEY, REQUEST_ID_KEY, TENANT_KEY, current_request
+from services.runtime.tls import PemFiles
 
 if TYPE_CHECKING:
     # The typed views of the stubs for asynchronous channels exist for the type checker only.
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
     from marquee.text.v1.text_service_pb2_grpc import TextServiceAsyncStub
     from marquee.vision.v1.vision_service_pb2_grpc import VisionServiceAsyncStub
 
-Family = Literal["text", "vision", "classical"]
-FAMILIES: tuple[Family, ...] = ("text", "vision", "classical")
-CONTRACTS: dict[Family, str] = {
-    "text": "marquee.text.v1.TextService",
-    "vision": "marquee.vision.v1.VisionService",
-    "classical": "marquee.classical.v1.ClassicalService",
-}
+__all__ = ["CONTRACTS", "FAMILIES", "Family", "Mesh", "MeshError"]
 
 ResponseT = TypeVar("ResponseT")
 
@@ -79,42 +72,16 @@ class MeshError(Exception):
         return f"the {self.family} service refused the call: {self.code.name}"
 
 
-def service_config(contract: str) -> str:
-    """Return the gRPC service config of a channel to `contract`."""
-    return json.dumps(
-        {
-            "loadBalancingConfig": [{"round_robin": {}}],
-            "healthCheckConfig": {"serviceName": contract},
-            "methodConfig": [
-                {
-                    "name": [{}],
-                    "retryPolicy": {
-                        "maxAttempts": 3,
-                        "initialBackoff": "0.01s",
-                        "maxBackoff": "0.1s",
-                        "backoffMultiplier": 2,
-                        "retryableStatusCodes": ["UNAVAILABLE"],
-                    },
-                }
-            ],
-            # Retries stop when more than about one call in ten fails, so that they never double the load of a sick
-            # service.
-            "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
-        }
-    )
-
-
 class Mesh:
-    """Typed calls to the three model services. Every call takes the seconds it may last and raises `MeshError`."""
+    """Typed calls to the three model services. Every call takes the seconds it may last and raises `MeshError`.
 
-    def __init__(self, addresses: dict[Family, str]) -> None:
-        self._channels = {family: _open_channel(address, CONTRACTS[family]) for family, address in addresses.items()}
-        self._text: TextServiceAsyncStub = TextServiceStub(self._channels["text"])
-        self._vision: VisionServiceAsyncStub = VisionServiceStub(self._channels["vision"])
-        self._classical: ClassicalServiceAsyncStub = ClassicalServiceStub(self._channels["classical"])
-        self._repositories: dict[Family, ModelRepositoryServiceAsyncStub] = {
-            family: ModelRepositoryServiceStub(channel) for family, channel in self._channels.items()
-        }
+    Args:
+        addresses: gRPC target of each service.
+        tls: files for TLS with them; None speaks plaintext. With it, make the mesh inside the running event loop.
+    """
+
+    def __init__(self, addresses: dict[Family, str], tls: PemFiles | None = None) -> None:
+        self._channels = Channels(addresses, tls, self._make_stubs)
         self._generators: dict[Family, Callable[..., Awaitable[Any]]] = {
             "text": lambda query, **options: self._text.GenerateCandidates(
                 text_pb.GenerateCandidatesRequest(query=query), **options
@@ -125,6 +92,14 @@ class Mesh:
             "classical": lambda query, **options: self._classical.GenerateCandidates(
                 classical_pb.GenerateCandidatesRequest(query=query), **options
             ),
+        }
+
+    def _make_stubs(self, channels: Mapping[Family, grpc.aio.Channel]) -> None:
+        self._text: TextServiceAsyncStub = TextServiceStub(channels["text"])
+        self._vision: VisionServiceAsyncStub = VisionServiceStub(channels["vision"])
+        self._classical: ClassicalServiceAsyncStub = ClassicalServiceStub(channels["classical"])
+        self._repositories: dict[Family, ModelRepositoryServiceAsyncStub] = {
+            family: ModelRepositoryServiceStub(channel) for family, channel in channels.items()
         }
 
     async def generate_candidates(
@@ -267,25 +242,7 @@ class Mesh:
 
     async def close(self) -> None:
         """Close the channels."""
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
-
-
-def _open_channel(address: str, contract: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(
-        address,
-        options=[
-            ("grpc.service_config", service_config(contract)),
-            # A service that comes back is used again within a second, not after two minutes.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 1000),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.max_receive_message_length", 64 << 20),
-            ("grpc.max_send_message_length", 128 << 20),
-            # A stopped peer is noticed although its connection stays open.
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-        ],
-    )
+        await self._channels.close()
 
 
 async def _call(family: Family, method: Callable[..., Awaitable[ResponseT]], request: Any, seconds: float) -> ResponseT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -44,6 +46,18 @@ class OrchestratorSettings(ServiceSettings):
     )
     vision_address: str = Field(default="127.0.0.1:50062", description="gRPC target of the vision service.")
     classical_address: str = Field(default="127.0.0.1:50063", description="gRPC target of the classical service.")
+    mesh_tls_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that may have signed the model services' certificates. Set, the "
+        "orchestrator speaks TLS with them; files that are replaced are used for new connections.",
+    )
+    mesh_tls_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain that the orchestrator shows to model services (mutual TLS).",
+    )
+    mesh_tls_key_file: Path | None = Field(
+        default=None, description="PEM file with the private key of mesh_tls_certificate_file, without a password."
+    )
     recommend_deadline_seconds: float = Field(
         default=1.0,
         gt=0,

@@ -37,6 +37,11 @@ class CallHandlers(grpc.GenericRpcHandler):
         """Number of calls that are being served."""
         return self._gate.calls
 
+    @property
+    def calls_arrived(self) -> int:
+        """Number of calls that ever arrived."""
+        return self._gate.arrived
+
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """Return the wrapped handler of a method, None for a method of somebody else."""
         return self._handlers.get(handler_call_details.method)
@@ -88,6 +93,7 @@ class CallHandlers(grpc.GenericRpcHandler):
         async def serve(content: bytes, context: Any) -> Any:
             call = Call(context, settings, recorder, deadline)
             gate.calls += 1
+            gate.arrived += 1
             try:
                 call.open()
                 gate.check()
@@ -150,6 +156,7 @@ class CallHandlers(grpc.GenericRpcHandler):
         async def serve(incoming: Any, context: Any) -> AsyncIterator[Any]:
             call = Call(context, settings, recorder, settings.default_stream_deadline_seconds)
             gate.calls += 1
+            gate.arrived += 1
             try:
                 call.open()
                 gate.check()
@@ -168,11 +175,12 @@ class CallHandlers(grpc.GenericRpcHandler):
 class _Gate:
     """Bounds the calls in flight, whatever they wait for."""
 
-    __slots__ = ("calls", "maximum")
+    __slots__ = ("arrived", "calls", "maximum")
 
     def __init__(self, maximum: int) -> None:
         self.maximum = maximum
         self.calls = 0
+        self.arrived = 0
 
     def check(self) -> None:
         if self.calls > self.maximum:

@@ -28,6 +28,7 @@ from services.runtime.tls import server_credentials
 
 NOTICE_SECONDS = 0.2
 """Time between NOT_SERVING and the stop, for callers who watch the health to look elsewhere."""
+_LONGEST_NOTICE_SECONDS = 2.0
 _logger = get_logger(__name__)
 
 
@@ -116,13 +117,23 @@ class ServiceServer:
         is_watched = self._health.watches > 0
         self._health.drain()
         if is_watched:
-            # gRPC cancels calls that arrived and have no handler yet when it stops; those who watch send none by then.
-            await asyncio.sleep(NOTICE_SECONDS)
+            await self._wait_until_quiet()
         await self._server.stop(self._settings.drain_seconds)
         await self._definition.stop()
         await self.telemetry.stop()
         await self.probes.stop()
         _logger.info("stopped")
+
+    async def _wait_until_quiet(self) -> None:
+        """Wait until those who watch the health send no more calls. gRPC cancels calls that arrived and have no handler
+        yet when it stops. Callers who do not watch cannot be waited for.
+        """
+        longest = time.monotonic() + min(_LONGEST_NOTICE_SECONDS, self._settings.drain_seconds)
+        while True:
+            arrived = self._handlers.calls_arrived
+            await asyncio.sleep(NOTICE_SECONDS)
+            if self._handlers.calls_arrived == arrived or time.monotonic() >= longest:
+                return
 
     def _listen(self) -> int:
         address = f"{self._settings.host}:{self._settings.port}"
