@@ -2,8 +2,8 @@
 
 `make locks` writes one file an environment next to this script; `--check` (in `make lint`) needs no network.
 `test.txt` is the largest and is resolved first; all others take its versions, so that a package has one
-version everywhere. The servers that Marquee is benchmarked against stand alone: they pin packages of other
-versions than ours, name what they need in `<name>.in`, and live in environments of their own.
+version everywhere. The servers that Marquee is benchmarked against and the checks of the Helm chart stand alone: they
+pin packages of other versions than ours, name what they need in `<name>.in`, and live in environments of their own.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ LOCK_FILES = (
         hashes=False,
     ),
 )
-# Servers to compare with, each with its own versions of everything.
-PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()))
+# Servers to compare with and the checks of the Helm chart, each with its own versions of everything.
+PEER_LOCK_FILES = (Lock("bench-triton", ()), Lock("bench-mlserver", ()), Lock("chart", ()))
 
 # Never together, or never outside the training environment.
 EXCLUSIVE = ("onnxruntime", "onnxruntime-gpu")

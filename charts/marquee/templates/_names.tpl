@@ -113,10 +113,11 @@ annotations:
 {{- end -}}
 {{- end -}}
 {{- define "marquee.tlsSecret" -}}
+{{- $owner := eq .component "test" | ternary "trainer" .component -}}
 {{- if eq .root.Values.tls.mode "existingSecret" -}}
-{{- get .root.Values.tls.existingSecrets .component -}}
+{{- get .root.Values.tls.existingSecrets $owner -}}
 {{- else -}}
-{{- printf "%s-tls" (include "marquee.componentName" .) -}}
+{{- printf "%s-%s-tls" (include "marquee.fullname" .root) $owner -}}
 {{- end -}}
 {{- end -}}
 {{- define "marquee.storeClaim" -}}
