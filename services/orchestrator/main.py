@@ -22,9 +22,11 @@ from marquee.entertainment.v1 import (
     user_service_pb2_grpc,
     writing_service_pb2_grpc,
 )
+from services.orchestrator.answer_metrics import AnswerMetrics, counting_attachment
 from services.orchestrator.catalog.backfill import VectorBackfill
 from services.orchestrator.catalog.mesh_models import MeshContentModels
 from services.orchestrator.catalog.snapshots import CatalogSnapshots
+from services.orchestrator.channels import tls_files
 from services.orchestrator.content.analysis import TextAnalyzer
 from services.orchestrator.content.language import load_tables_soon
 from services.orchestrator.content.media.attachment import Attacher
@@ -69,11 +71,16 @@ from services.orchestrator.servicers.search import SearchServicer
 from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.servicers.writing import WritingServicer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.store import Store
 from services.orchestrator.store.factory import UnsupportedStore, open_store
+from services.orchestrator.store.measured import measured
 from services.orchestrator.token_keys import token_keys
 from services.runtime.errors import ServiceError
+from services.runtime.observability.accumulators import Counters
+from services.runtime.observability.metrics import Metrics
 from services.runtime.server import ServiceDefinition, run_service
 from services.runtime.startup import CannotStart, read_settings
+from services.runtime.telemetry import Telemetry
 
 CONTRACTS = [
     f"marquee.entertainment.v1.{name}"
@@ -95,6 +102,24 @@ CONTRACTS = [
 ]
 
 
+async def _open_store(settings: OrchestratorSettings) -> Store:
+    try:
+        return await open_store(
+            settings.store_url,
+            busy_timeout_seconds=settings.store_wait_seconds,
+            connections=settings.store_connections,
+            statement_timeout_seconds=settings.store_statement_seconds,
+        )
+    except (UnsupportedStore, ServiceError) as error:
+        raise CannotStart(f"cannot open the store: {error}") from error
+
+
+def _report(metrics: Metrics, bundles: BundleKeeper, events: Counters) -> None:
+    metrics.watch("marquee_events_total", lambda: [((outcome,), count) for outcome, count in events.items().items()])
+    metrics.watch("marquee_bundles", lambda: bundles.states().items())
+    metrics.watch("marquee_bundle_create_time_seconds", lambda: [((), oldest) for oldest in bundles.oldest()])
+
+
 async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     """Open the store and put the service together.
 
@@ -103,27 +128,23 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
     """
     keys = token_keys(settings)
     signer = TokenSigner(keys)
-    try:
-        store = await open_store(
-            settings.store_url,
-            busy_timeout_seconds=settings.store_wait_seconds,
-            connections=settings.store_connections,
-            statement_timeout_seconds=settings.store_statement_seconds,
-        )
-    except (UnsupportedStore, ServiceError) as error:
-        raise CannotStart(f"cannot open the store: {error}") from error
+    telemetry = Telemetry.from_settings(settings, "orchestrator")
+    metrics = telemetry.metrics
+    store = measured(await _open_store(settings), metrics)
     mesh = Mesh(
         {
             "text": settings.text_address,
             "vision": settings.vision_address,
             "classical": settings.classical_address,
-        }
+        },
+        tls_files(settings),
     )
     models = MeshContentModels(mesh, settings.enrichment_seconds)
     snapshots = CatalogSnapshots(store, settings.statistics_refresh_seconds)
     bundles = BundleKeeper(store, mesh, settings.bundle_check_seconds, settings.bundle_load_seconds, snapshots)
     backfill = VectorBackfill(store, models)
     reader = Reader(store, snapshots, settings)
+    events = Counters()
     slates = SlateLog(store, signer, settings.page_seconds, settings.slate_days)
     trends = Trends(store, settings.trend_half_life_days)
     recommender = Recommender(reader, mesh, bundles, settings, slates, trends)
@@ -164,7 +185,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         (insight_service_pb2_grpc.add_InsightServiceServicer_to_server, InsightServicer(insights)),
         (experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server, ExperimentServicer(store)),
         (catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server, CatalogServicer(store, models)),
-        (event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(store, checks)),
+        (event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(store, checks, acknowledged=events)),
         (user_service_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(store, recommender.forget)),
         (bundle_service_pb2_grpc.add_BundleServiceServicer_to_server, BundleServicer(store, bundles)),
         (content_service_pb2_grpc.add_ContentServiceServicer_to_server, content),
@@ -175,9 +196,8 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         (route_service_pb2_grpc.add_RouteServiceServicer_to_server, RouteServicer(store, bundles)),
     ]
 
-    def attach(server: grpc.aio.Server) -> None:
-        for add, servicer in servicers:
-            add(servicer, server)
+    _report(metrics, bundles, events)
+    attach = counting_attachment(servicers, AnswerMetrics(metrics))
 
     async def start() -> Sequence[str]:
         load_tables_soon()
@@ -199,7 +219,7 @@ async def build(settings: OrchestratorSettings) -> ServiceDefinition:
         await mesh.close()
         await store.close()
 
-    return ServiceDefinition("orchestrator", CONTRACTS, attach, start, stop)
+    return ServiceDefinition("orchestrator", CONTRACTS, attach, start, stop, telemetry=telemetry)
 
 
 if __name__ == "__main__":

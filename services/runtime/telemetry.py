@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from services.runtime.observability.access_log import AccessLog
+from services.runtime.observability.certificate_expiry import expiry
 from services.runtime.observability.exposition import MetricsEndpoint
 from services.runtime.observability.metrics import Metrics
 from services.runtime.observability.tracing import Tracing
@@ -20,6 +21,7 @@ from services.runtime.settings import ServiceSettings
 
 # Asked every second by the orchestrator; only their failures are worth a line.
 _ROUTINE = ("/marquee.common.v1.ModelRepositoryService/List",)
+_CERTIFICATES = "_certificate_file"
 
 
 @dataclass
@@ -50,6 +52,11 @@ class Telemetry:
         access_log = AccessLog(settings.access_log, settings.slow_call_seconds)
         telemetry = cls(access_log, metrics=Metrics(service, version), tracing=tracing)
         telemetry.metrics.watch_usage(lambda: telemetry.usage.overflow)
+        files = {name: getattr(settings, name) for name in type(settings).model_fields if name.endswith(_CERTIFICATES)}
+        telemetry.metrics.watch(
+            "marquee_certificate_expiry_time_seconds",
+            lambda: [((name,), expiry(path)) for name, path in files.items() if path is not None],
+        )
         if tracing is not None:
             telemetry.metrics.watch_spans(tracing.outcomes)
         return telemetry

@@ -57,6 +57,8 @@ class BundleKeeper:
         self._load_seconds = load_seconds
         self._snapshots = snapshots
         self._known: dict[tuple[str, str], ServingBundle] = {}
+        self._states: dict[tuple[str, str], int] = {}
+        self._created: list[float] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -66,6 +68,18 @@ class BundleKeeper:
         if bundle is None and version:
             self._wake.set()
         return bundle
+
+    def states(self) -> dict[tuple[str, str], int]:
+        """Return how many bundles that should serve are loaded and missing, by (service, "loaded" or "missing"), as at
+        the last look.
+        """
+        return self._states
+
+    def oldest(self) -> list[float]:
+        """Return when the oldest bundle that serves a tenant was fitted, in seconds since 1970; empty when there is
+        none or no service has told.
+        """
+        return sorted(self._created)[:1]
 
     async def load_everywhere(self, tenant: str, version: str) -> list[LoadOutcome]:
         """Make every service load a bundle, and learn its vocabulary from those that did."""
@@ -89,11 +103,19 @@ class BundleKeeper:
 
     async def check(self) -> None:
         """Load the serving bundle of every tenant, and those that it routes to, wherever they are missing."""
+        states: dict[tuple[str, str], int] = {}
+        created: list[float] = []
         for tenant in await self._store.bundle_tenants():
             pointer, routes = await asyncio.gather(self._store.bundle_pointer(tenant), self._store.list_routes(tenant))
             for version in sorted(({pointer.version} | routed_bundles(routes)) - {""}):
                 outcomes = await asyncio.gather(*(self._ensure(family, tenant, version) for family in FAMILIES))
                 await self._learn(tenant, version, outcomes)
+                for outcome in outcomes:
+                    key = (outcome.family, "missing" if outcome.bundle is None else "loaded")
+                    states[key] = states.get(key, 0) + 1
+                    if outcome.bundle is not None and version == pointer.version:
+                        created.append(outcome.bundle.create_time.ToNanoseconds() / 1e9)
+        self._states, self._created = states, created
 
     def start(self) -> None:
         """Start the background task on the running event loop."""

@@ -13,6 +13,7 @@ from services.orchestrator.store import Store
 from services.orchestrator.store.page_tokens import decode_page_token, encode_page_token
 from services.orchestrator.store.records import EventPosition, EventRecord, WriteCounts
 from services.runtime.errors import NotFound, ServiceError
+from services.runtime.observability.accumulators import Counters
 from services.runtime.request_context import CallContext, current_request
 from services.runtime.validation import Violations
 
@@ -27,12 +28,20 @@ class EventServicer(EventServiceServicer):
         store: where events live.
         checks: limits of events.
         clock: wall-clock time in nanoseconds since 1970.
+        acknowledged: counts the events by what became of them: written, duplicate, conflicting, erased.
     """
 
-    def __init__(self, store: Store, checks: EventChecks, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        store: Store,
+        checks: EventChecks,
+        clock: Callable[[], int] = time.time_ns,
+        acknowledged: Counters | None = None,
+    ) -> None:
         self._store = store
         self._checks = checks
         self._clock = clock
+        self._acknowledged = acknowledged or Counters()
 
     async def WriteEvents(self, request: pb.WriteEventsRequest, context: CallContext) -> pb.WriteEventsResponse:
         """Store events; they are on disk when this returns."""
@@ -66,7 +75,16 @@ class EventServicer(EventServiceServicer):
     async def _write(self, events: Sequence[pb.Event], prefix: str = "") -> WriteCounts:
         tenant = current_request().tenant
         writes = self._checks.checked(tenant, events, self._clock() // 1_000, prefix)
-        return await self._store.write_events(tenant, writes)
+        counts = await self._store.write_events(tenant, writes)
+        for outcome, count in (
+            ("written", counts.written),
+            ("duplicate", counts.duplicates - len(counts.conflicts)),
+            ("conflicting", len(counts.conflicts)),
+            ("erased", counts.erased),
+        ):
+            if count:
+                self._acknowledged.add(outcome, count)
+        return counts
 
     async def ListUserEvents(
         self, request: pb.ListUserEventsRequest, context: CallContext

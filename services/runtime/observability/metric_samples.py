@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _logger = get_logger(__name__)
 _STATES = ("UNLOADED", "LOADING", "READY", "UNLOADING", "FAILED")
-Values: TypeAlias = Iterator[tuple[tuple[str, ...], "float | Histogram"]]
+Values: TypeAlias = Iterable[tuple[tuple[str, ...], "float | Histogram"]]
 """Label values in the family's order, and the value."""
 
 
@@ -33,18 +33,22 @@ def collect_families(metrics: Metrics) -> Iterator[Metric]:
     A callback that raises costs its own families only: a scrape must not fail when one part of the process is sick.
     """
     for family in CATALOGUE:
-        read = _READERS.get(family.name)
-        if read is None:  # of the registry's own collectors
+        read = metrics.own.get(family.name) or _bound(_READERS.get(family.name), metrics)
+        if read is None:  # another service's, or of the registry's own collectors
             continue
         metric = Metric(family.name.removesuffix("_total"), family.help, family.kind.value)
         try:
-            for labels, value in read(metrics):
+            for labels, value in read():
                 _add(metric, family, dict(zip(family.labels, labels, strict=True)), value)
         except Exception:
             _logger.exception("metric cannot be read", metric=family.name)
             continue
         if metric.samples:
             yield metric
+
+
+def _bound(read: Callable[[Metrics], Values] | None, metrics: Metrics) -> Callable[[], Values] | None:
+    return None if read is None else partial(read, metrics)
 
 
 def _add(metric: Metric, family: Family, labels: dict[str, str], value: float | Histogram) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.core import Metric
 
 from services.runtime.observability.accumulators import COST, ROWS, RPC_SECONDS, RUN_SECONDS, Counters, Histogram
-from services.runtime.observability.metric_samples import collect_families
+from services.runtime.observability.metric_samples import Values, collect_families
 from services.runtime.observability.text_format import pieces
 
 _MOST_METHODS = 200
@@ -158,6 +158,7 @@ class Metrics:
         self.in_flight: Callable[[], int] | None = None
         self.usage_overflow: Callable[[], int] | None = None
         self.spans: Callable[[], Mapping[str, int]] | None = None
+        self.own: dict[str, Callable[[], Values]] = {}
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -216,6 +217,10 @@ class Metrics:
     def watch_spans(self, read: Callable[[], Mapping[str, int]]) -> None:
         """Report what became of spans: exported, dropped."""
         self.spans = read
+
+    def watch(self, family: str, read: Callable[[], Values]) -> None:
+        """Report a family of the catalogue that only this service has: label values in their order, and the value."""
+        self.own[family] = read
 
     def collect(self) -> Iterator[Metric]:
         """Return the metric families as they are now; called by the registry at a scrape."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -216,6 +217,17 @@ async def test_bundles_of_other_tenants_are_loaded_before_anybody_asks(
     await store.set_bundle("studio", "v1", expected="")
     await keeper.check()
     assert keeper.serving("studio", "v1") is not None
+
+
+async def test_it_tells_where_bundles_are_missing_and_how_old_the_oldest_is(
+    store: Store, keeper: BundleKeeper, services: ModelServices
+) -> None:
+    assert (keeper.states(), keeper.oldest()) == ({}, [])
+    await services.start("classical")
+    await store.set_bundle(TENANT, "v1", expected="")
+    await keeper.check()
+    assert keeper.states() == {("classical", "loaded"): 1, ("text", "missing"): 1, ("vision", "missing"): 1}
+    assert keeper.oldest() == [datetime(2025, 3, 1, 12, tzinfo=UTC).timestamp()]
 
 
 async def test_unloading_minds_neither_other_tenants_nor_missing_services(

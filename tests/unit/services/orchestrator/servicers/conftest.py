@@ -26,6 +26,7 @@ from services.orchestrator.servicers.catalog import CatalogServicer
 from services.orchestrator.servicers.event import EventServicer
 from services.orchestrator.servicers.user import UserServicer
 from services.orchestrator.store import Store
+from services.runtime.observability.accumulators import Counters
 from services.runtime.server import ServiceDefinition
 from services.runtime.settings import ServiceSettings
 from tests.support.bundles import write_bundle
@@ -51,10 +52,16 @@ def models() -> StandInModels:
 
 
 @pytest.fixture
-async def channel(store: Store, models: StandInModels) -> AsyncIterator[grpc.aio.Channel]:
+def acknowledged() -> Counters:
+    """What the event servicer counts."""
+    return Counters()
+
+
+@pytest.fixture
+async def channel(store: Store, models: StandInModels, acknowledged: Counters) -> AsyncIterator[grpc.aio.Channel]:
     def attach(server: grpc.aio.Server) -> None:
         add_CatalogServiceServicer_to_server(CatalogServicer(store, models), server)
-        servicer = EventServicer(store, EventChecks(SIGNER), clock=lambda: NOW_SECONDS * 10**9)
+        servicer = EventServicer(store, EventChecks(SIGNER), lambda: NOW_SECONDS * 10**9, acknowledged)
         add_EventServiceServicer_to_server(servicer, server)
         add_UserServiceServicer_to_server(UserServicer(store, lambda tenant, user_id: None), server)
 

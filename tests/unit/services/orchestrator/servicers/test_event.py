@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from marquee.entertainment.v1 import event_service_pb2 as pb
 from services.orchestrator.recommend.slate_tokens import Attribution
 from services.orchestrator.store import Store
+from services.runtime.observability.accumulators import Counters
 from tests.support.clients import outcome_of
 from tests.unit.services.orchestrator.servicers.conftest import SIGNER
 
@@ -56,6 +57,13 @@ class TestWriteEvents:
         assert await write(events, *batch) == (2, 1)
         assert await write(events, *batch) == (0, 3)
         assert len((await events.ListUserEvents(pb.ListUserEventsRequest(user_id="ann"))).events) == 2
+
+    async def test_what_became_of_events_is_counted(
+        self, events: EventServiceAsyncStub, acknowledged: Counters
+    ) -> None:
+        await write(events, event("1"), event("2"), event("1", item_id="other"))
+        await write(events, event("1"))
+        assert acknowledged.items() == {"written": 2, "duplicate": 1, "conflicting": 1}
 
     @pytest.mark.parametrize(
         ("fields", "field"),
