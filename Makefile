@@ -40,11 +40,11 @@ setup: .venv/.test-stamp .venv/node/.stamp ## Install everything that developmen
 ##@ Check it
 
 .PHONY: test
-test: .venv/.test-stamp .venv/node/.stamp postgresql ## Run all tests: unit, contract, end to end with real processes, short quality tests
+test: .venv/.test-stamp .venv/node/.stamp postgresql prometheus ## Run all tests: unit, contract, end to end with real processes, short quality tests
 	@$(WITH_NODE) $(BIN)/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-unit
-test-unit: .venv/.test-stamp postgresql ## Run the unit tests only; ARGS="-k name" picks some
+test-unit: .venv/.test-stamp postgresql prometheus ## Run the unit tests only; ARGS="-k name" picks some
 	@$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: test-training
@@ -54,6 +54,14 @@ test-training: .venv-training/.stamp ## Run the tests that need torch, in the en
 .PHONY: postgresql
 postgresql: ## Install PostgreSQL for the tests from Debian's packages, when it is missing and we are root
 	@deploy/postgresql.sh
+
+.PHONY: prometheus
+prometheus: ## Install promtool for the tests of alerts and dashboards from Debian's packages, when it is missing and we are root
+	@deploy/prometheus.sh
+
+.PHONY: alerts-test
+alerts-test: .venv/.test-stamp prometheus ## Test that every alert fires when it must and else stays silent, and every query of the dashboards
+	@$(BIN)/pytest tests/unit/deploy/alerts tests/unit/deploy/dashboards $(ARGS)
 
 .PHONY: lint
 lint: lint-code lint-types lint-imports lint-spelling lint-contracts lint-locks ## Run every linter; each also stands alone
@@ -188,6 +196,14 @@ train: .venv-training/.stamp ## Fit for a running mesh where torch is installed,
 .PHONY: models-add
 models-add: .venv-training/.stamp ## Import a published checkpoint where torch is installed, for example ARGS="hf:./my-model --yes"
 	@.venv-training/bin/marquee models add $(ARGS)
+
+.PHONY: dashboards
+dashboards: .venv/.test-stamp ## Write the Grafana dashboards from deploy/dashboards/*.py
+	@$(BIN)/python -m deploy.dashboards
+
+.PHONY: dashboards-pictures
+dashboards-pictures: .venv/.test-stamp prometheus ## Draw the dashboards and a trace for the docs: a mesh of its own under load for some minutes, scraped by Prometheus
+	@$(BIN)/python -m deploy.dashboards.pictures $(ARGS)
 
 .PHONY: locks
 locks: .venv/.test-stamp ## Resolve deploy/locks again after a change of pyproject.toml; ARGS=--upgrade takes newer versions
