@@ -40,11 +40,11 @@ setup: .venv/.test-stamp .venv/node/.stamp ## Install everything that developmen
 ##@ Check it
 
 .PHONY: test
-test: .venv/.test-stamp .venv/node/.stamp postgresql prometheus ## Run all tests: unit, contract, end to end with real processes, short quality tests
+test: .venv/.test-stamp .venv/node/.stamp postgresql prometheus helm ## Run all tests: unit, contract, end to end with real processes, short quality tests
 	@$(WITH_NODE) $(BIN)/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-unit
-test-unit: .venv/.test-stamp postgresql prometheus ## Run the unit tests only; ARGS="-k name" picks some
+test-unit: .venv/.test-stamp postgresql prometheus helm ## Run the unit tests only; ARGS="-k name" picks some
 	@$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: test-training
@@ -219,6 +219,61 @@ clean: ## Remove caches and build outputs
 clean-all: clean ## Also remove the environments and everything fetched or fitted: .venv, .venv-training, .data
 	@rm -rf .venv .venv-training .data
 
+##@ Ship it
+
+.PHONY: images
+images: .venv/.demo-stamp container-engine ## Build the images with docker or podman; ARGS="classical --tag x", ARGS=--help lists more
+	@$(BIN)/python -m deploy.images.build $(ARGS)
+
+.PHONY: base-image
+base-image: .venv/.demo-stamp container-engine ## Make a base image from Debian's packages, where no public one can be pulled
+	@$(BIN)/python -m deploy.images.build --base-image
+
+.PHONY: images-report
+images-report: .venv/.demo-stamp ## Print the sizes of the images that are built
+	@$(BIN)/python -m deploy.images.build --report $(ARGS)
+
+.PHONY: images-locks
+images-locks: .venv/.test-stamp ## Resolve the locks of what builds an image, and of CUDA; ARGS=--upgrade takes newer versions
+	@for name in tools cuda; do $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
+	  --annotation-style line --no-emit-index-url --no-emit-find-links --output-file deploy/images/$$name.txt $(ARGS) deploy/images/$$name.in; done
+
+.PHONY: container-engine
+container-engine: ## Install podman from Debian's packages, when no engine is there and we are root
+	@deploy/images/engine.sh
+
+.PHONY: chart
+chart: chart-lint chart-check chart-package ## Check the Helm chart in every way, then package it into dist/
+
+.PHONY: chart-lint
+chart-lint: .venv/.test-stamp helm ## Lint the chart, render it with every pair of its switches, and that README, overlays and copies are not stale
+	@$(BIN)/pytest --quiet tests/unit/charts $(ARGS)
+
+.PHONY: chart-docs
+chart-docs: .venv/.test-stamp ## Write the chart's README from values.yaml, and copy alerts and dashboards into the chart
+	@$(BIN)/python -m deploy.chart.values_reference
+	@$(BIN)/python -m deploy.chart.copies
+
+.PHONY: chart-kustomize
+chart-kustomize: .venv/.test-stamp helm ## Render the overlays of deploy/kustomize from the chart
+	@$(BIN)/python -m deploy.chart.overlays
+
+.PHONY: chart-check
+chart-check: .venv-chart/.stamp .venv/.test-stamp helm ## Hold the overlays against the schemas of Kubernetes 1.30 to 1.36 and the rules of checkov
+	@.venv-chart/bin/python -m deploy.chart.validate deploy/kustomize/*/manifest.yaml
+	@.venv-chart/bin/checkov --config-file deploy/chart/checkov.yaml $(foreach name,dev gpu ha,--file deploy/kustomize/$(name)/manifest.yaml)
+
+.PHONY: chart-tools
+chart-tools: .venv-chart/.stamp helm ## Install what checks the chart: Helm, kubectl, kubernetes-validate, checkov
+
+.PHONY: chart-package
+chart-package: .venv/.test-stamp helm ## Package the chart into dist/
+	@$(BIN)/python -m deploy.chart.package
+
+.PHONY: helm
+helm: .venv/.test-stamp ## Fetch Helm and kubectl where they are not installed; without them the chart's tests are skipped
+	@$(WITH_NODE) $(BIN)/python -m deploy.chart.tools || true
+
 # --- environments: a stamp file each, made again when its lock or a pyproject.toml changes ------------------------------------------
 
 .PHONY: python-version
@@ -261,4 +316,10 @@ python-version:
 	@echo "Installing a peer of the benchmark from deploy/locks/bench-$*.txt (once; some minutes)"
 	@test -e .venv-bench-$*/bin/python || $(PYTHON) -m venv .venv-bench-$*
 	@.venv-bench-$*/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement deploy/locks/bench-$*.txt
+	@touch $@
+
+.venv-chart/.stamp: deploy/locks/chart.txt | python-version
+	@echo "Installing what checks the Helm chart from deploy/locks/chart.txt (once; about a minute)"
+	@test -e .venv-chart/bin/python || $(PYTHON) -m venv .venv-chart
+	@.venv-chart/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement deploy/locks/chart.txt
 	@touch $@

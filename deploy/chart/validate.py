@@ -1,19 +1,23 @@
-"""Hold rendered manifests against the schemas of every Kubernetes version that the chart promises, strictly.
+"""Hold rendered manifests against the schemas of every Kubernetes that the chart promises to run on, strictly.
 
-`python -m deploy.chart.validate FILE …`, in the environment of deploy/locks/chart.txt. Kinds that Kubernetes itself does not
-have, such as certificates, are left out. Ends with status 1 and a line for each fault.
+`python -m deploy.chart.validate FILE …`, in the environment of deploy/locks/chart.txt. Kinds that Kubernetes itself
+does not have, such as certificates, are left out. Ends with status 1 and a line for each fault.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate.utils
 import yaml
+
+# It reads a version's definitions again for each object.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 VERSIONS = ("1.30.0", "1.31.0", "1.32.0", "1.33.0", "1.34.0", "1.35.0", "1.36.0")
 FOREIGN = ("cert-manager.io/", "monitoring.coreos.com/")

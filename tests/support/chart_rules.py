@@ -154,7 +154,5 @@ def _serving(chart: Chart, component: str) -> Iterator[str]:
 
 def _variables(component: str, environment: dict[str, Any]) -> Iterator[str]:
     prefix = f"MARQUEE_{component.upper()}_"
-    for name in environment:
-        if name != "MARQUEE_DATA_DIRECTORY" and name.startswith("MARQUEE_"):
-            if not name.startswith(prefix) or name.removeprefix(prefix).lower() not in SETTINGS[component].model_fields:
-                yield f"{name} is no setting"
+    known = {f"{prefix}{field.upper()}" for field in SETTINGS[component].model_fields} | {"MARQUEE_DATA_DIRECTORY"}
+    yield from (f"{name} is no setting" for name in environment if name.startswith("MARQUEE_") and name not in known)

@@ -70,7 +70,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "another name": {"fullnameOverride": "m" * 40},
     "no wait": {"shutdown.preStopSeconds": 0, "shutdown.gracePeriodSeconds": 40},
 }
-# The bits of a row's number that two switches look at differ, so over all rows each pair is on and off in all four ways.
+# No two switches look at the same bits of a row's number, so over all rows each pair is on and off in all four ways.
 ROWS = range(32)
 
 
