@@ -29,6 +29,7 @@ _PATH = re.compile(
     r"(?P<root>/api/v1|/apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
     r"/(?P<resource>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<below>[a-z]+))?"
 )
+_UNKNOWN = ("/apis/cert-manager.io/", "/apis/metrics.k8s.io/")
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -74,6 +75,7 @@ class FakeCluster:
         self.times: list[float] = []
         self.faults: list[Fault] = []
         self.denied: set[tuple[str, str]] = set()
+        self.answers: dict[str, Object] = {}  # of paths that are no objects of its own
         self.ports: dict[tuple[str, int], int] = {}
         self.logs: dict[str, list[str]] = {}
         self.ended_logs: set[str] = set()
@@ -295,7 +297,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, "Unauthorized", "Unauthorized")
         elif url.path == "/version":
             self._answer(200, cluster.version)
-        elif not _PATH.fullmatch(url.path):
+        elif url.path in cluster.answers:
+            self._answer(200, cluster.answers[url.path])
+        elif not _PATH.fullmatch(url.path) or url.path.startswith(_UNKNOWN):
             self._refuse(404, "NotFound", "the server could not find the requested resource")
         else:
             self._resource(method, place_of(url.path), query, body)
