@@ -1,0 +1,75 @@
+"""Take away from an environment what its component never uses: tests, headers, tools, symbols, other components.
+
+`trim.py ENVIRONMENT COMPONENT` runs in the builder; the environment is started afterwards, which shows a cut too deep.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# Relative to site-packages.
+UNWANTED = (
+    "**/tests", "**/test", "**/*.pyi", "**/*.pxd", "**/*.pyx", "**/*.h", "**/*.hpp", "**/*.c", "**/*.cpp", "**/*.a",
+    "**/__pycache__", "pip", "pip-*", "setuptools", "setuptools-*",
+    "numpy/f2py", "numpy/distutils", "numpy/_pyinstaller", "numpy/_core/include",
+    # Exporters and quantisation: tools of the training environment.
+    "onnxruntime/transformers", "onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/datasets",
+    # Pillow's text, colour profiles, windows and AVIF. The vision service decodes JPEG, PNG and WebP.
+    "PIL/_avif*", "PIL/_imagingcms*", "PIL/_imagingft*", "PIL/_imagingtk*", "PIL/_imagingmath*", "PIL/_imagingmorph*",
+    "pillow.libs/libavif*", "pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*", "pillow.libs/liblcms2*",
+    "pillow.libs/libbrotli*", "pillow.libs/libpng*",
+    # A second copy of the engine, for programs in C. Python's module has the engine inside.
+    "onnxruntime/capi/libonnxruntime.so*",
+    "pyarrow/include", "pyarrow/src",
+)  # fmt: skip
+# What lies below services/ in an image besides the component itself.
+ALWAYS = {"runtime"}
+TRAINER = {"classical", "cli", "orchestrator", "runtime", "text", "vision"}
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def trim_services(packages: Path, component: str) -> None:
+    """Leave the component, what it imports, and no training room unless it trains."""
+    services = packages / "services"
+    kept = TRAINER if component == "trainer" else ALWAYS | {component}
+    for folder in services.iterdir():
+        if folder.is_dir() and folder.name not in kept:
+            remove(folder)
+    if component != "trainer":
+        for folder in services.glob("*/training"):
+            remove(folder)
+        remove(packages.parents[2] / "bin" / "marquee")
+
+
+def strip(packages: Path) -> None:
+    """Take the symbols out of extension modules. Bundled libraries have none worth it and are left as they came."""
+    modules = [
+        path for path in packages.rglob("*.so") if not path.is_symlink() and not path.parent.name.endswith(".libs")
+    ]
+    subprocess.run(["strip", "--strip-unneeded", *map(str, modules)], check=True)
+
+
+def main(environment: Path, component: str) -> None:
+    """Trim the environment."""
+    packages = next(environment.glob("lib/python3.*/site-packages"))
+    for pattern in UNWANTED:
+        for path in list(packages.glob(pattern)):
+            remove(path)
+    trim_services(packages, component)
+    for script in ("activate", "activate.csh", "activate.fish", "Activate.ps1"):
+        remove(environment / "bin" / script)
+    strip(packages)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
