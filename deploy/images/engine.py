@@ -16,6 +16,7 @@ import os
 import resource
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,19 +82,23 @@ class Engine:
             EngineFailed: the build failed; its last lines are in the text.
         """
         variables = {**self.variables(), "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-        lines: list[str] = []
-        with subprocess.Popen(
-            self.command("build", *arguments), cwd=REPOSITORY, env=variables, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
+        log = log or Path(os.devnull)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        last: deque[str] = deque(maxlen=25)
+        with (
+            log.open("w") as kept,
+            subprocess.Popen(
+                self.command("build", *arguments), cwd=REPOSITORY, env=variables, text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):  # fmt: skip
             for line in process.stdout or ():
-                lines.append(line)
+                last.append(line)
+                kept.write(line)
+                kept.flush()
                 yield line.rstrip()
-        if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text("".join(lines))
         if process.returncode:
-            raise EngineFailed("".join(lines[-25:]))
+            raise EngineFailed("".join(last))
 
     def has_image(self, image: str) -> bool:
         """Tell whether the image is in the engine's store."""

@@ -116,8 +116,8 @@ def main(target: Path) -> None:
     for program in PROGRAMS:
         copied += copy(Path(shutil.which(program) or f"/bin/{program}"), target)
     folder = next(path.parent for path in libraries_of([Path(sys.executable)]) if path.name == "libc.so.6")
-    for library in LIBRARIES:
-        copied += copy(folder / library, target)
+    for name in LIBRARIES:
+        copied += copy(folder / name, target)
     linked = [path for path in copied if path.suffix != ".py" and not path.is_symlink()]
     for library in set(libraries_of(linked)):
         copied += copy(library, target)

@@ -65,7 +65,7 @@ def test_a_build_gives_its_lines_and_keeps_them(stand_in: Path, monkeypatch: pyt
 def test_podman_never_gets_limits_above_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CACHE", tmp_path)
     monkeypatch.delenv("CONTAINERS_CONF", raising=False)
-    monkeypatch.setattr(module.resource, "getrlimit", lambda kind: (0, 500 if kind == resource.RLIMIT_NOFILE else -1))
-    monkeypatch.setattr(module.Path, "exists", lambda _path: False)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, 500 if kind == resource.RLIMIT_NOFILE else -1))
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
     path = Path(podman_environment()["CONTAINERS_CONF"])
     assert '"nofile=500:500", "nproc=16384:16384"' in path.read_text()
