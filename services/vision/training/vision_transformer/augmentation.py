@@ -22,9 +22,21 @@ def mirrored(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(chosen, pixels.flip(2), pixels)
 
 
+def erased(pixels: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Returns uint8 [B, S, S, C], a black square of `side` somewhere in half of the pictures, cut at the edges.
+
+    DeVries and Taylor 2017, "Improved regularization of convolutional neural networks with cutout".
+    """
+    batch, whole = len(pixels), pixels.shape[1]
+    starts = torch.randint(-side // 2, whole - side // 2, (2, batch, 1), generator=generator)
+    inside = (torch.arange(whole) >= starts) & (torch.arange(whole) < starts + side)
+    inside &= torch.rand(batch, 1, generator=generator) < 0.5
+    return pixels.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[..., None], 0)
+
+
 def clothes(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Changes for Fashion-MNIST: a pixel of shift, and left for right."""
-    return shifted(mirrored(pixels, generator), 1, generator)
+    """Changes for Fashion-MNIST: a pixel of shift, left for right, a hole."""
+    return erased(shifted(mirrored(pixels, generator), 1, generator), 8, generator)
 
 
 def zoomed(pixels: Tensor, most: float, generator: torch.Generator) -> Tensor:
@@ -51,4 +63,4 @@ def recoloured(pixels: Tensor, most: float, generator: torch.Generator) -> Tenso
 
 def screenshots(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Changes for screenshots: another screen's colours and borders. Never mirrored: text and scenes have a side."""
-    return recoloured(zoomed(pixels, 0.08, generator), 0.25, generator)
+    return recoloured(zoomed(pixels, 0.08, generator), 0.12, generator)

@@ -20,12 +20,7 @@ SHAPE = NetworkShape(
     grey=True,
     mirrored=True,
 )
-PASSES = (
-    FittingOptions(epochs=8, rate=3e-3, left_after=6),
-    FittingOptions(epochs=4, rate=1.2e-3, batch=50, average_steps=800, seed=1, warm_up=0.05, left_after=1),
-    FittingOptions(epochs=2, rate=9e-4, batch=50, average_steps=800, seed=2, warm_up=0.05, left_after=1),
-)
-"""Each goes on from the mean weights of the one before; the later ones take smaller batches at a lower rate."""
+OPTIONS = FittingOptions(epochs=20, rate=3e-3, average_steps=800, warm_up=0.15)
 VALIDATION = 5_000
 """Pictures of the training set that are held out of the fit; the sizes above were chosen on them."""
 
@@ -39,18 +34,10 @@ def split() -> tuple[Pictures, Pictures]:
 
 
 def fitted() -> tuple[VisionTransformer, float]:
-    """Returns the fitted network and its accuracy on the validation pictures.
-
-    Each pass after the first leaves one more convolution of the stem as it is, which saves time (Brock et al. 2017,
-    "FreezeOut").
-    """
+    """Returns the fitted network and its accuracy on the validation pictures."""
     fitting, validation = split()
     network = VisionTransformer(SHAPE, float(fitting.pixels.mean()), float(fitting.pixels.std()))
-    found = 0.0
-    for number, options in enumerate(PASSES):
-        network.stem[:number].requires_grad_(False)
-        found = fit(network, fitting, validation, options, clothes, f"{NAME}-{number + 1}")
-    return network, found
+    return network, fit(network, fitting, validation, OPTIONS, clothes, NAME)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ FLOOR = 0.93
 
 
 def build_fashion() -> Version:
-    """Fits (24 minutes of one core), exports, and reads the test set once.
+    """Fits (45 minutes of one core), exports, and reads the test set once.
 
     Raises:
         SourceUnavailable: the pictures cannot be fetched.

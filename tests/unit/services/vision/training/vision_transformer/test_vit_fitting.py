@@ -87,6 +87,17 @@ def test_half_of_the_pictures_are_mirrored() -> None:
     assert 150 < int((changed[:, 0, 0, 0] == 5).sum()) < 250
 
 
+def test_half_of_the_pictures_get_one_black_square() -> None:
+    white = torch.full((400, 12, 12, 1), 255, dtype=torch.uint8)
+
+    changed = augmentation.erased(white, 4, torch.Generator().manual_seed(0))
+
+    black = (changed[..., 0] == 0).sum((1, 2))
+    assert 150 < int((black > 0).sum()) < 250
+    assert int(black.max()) == 16
+    assert bool((white == 255).all())
+
+
 def test_zoomed_and_recoloured_pictures_change_a_little() -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.from_numpy(halves(50, 0).pixels)
