@@ -242,6 +242,15 @@ images-locks: .venv/.test-stamp ## Resolve the locks of what builds an image, an
 container-engine: ## Install podman from Debian's packages, when no engine is there and we are root
 	@deploy/images/engine.sh
 
+.PHONY: container-test
+container-test: .venv/.test-stamp container-engine helm ## Run the mesh in containers as the chart says, building missing images first; ARGS="-k test_mesh" picks some
+	@$(BIN)/python -m tests.e2e.containers.images
+	@$(BIN)/pytest tests/e2e/containers $(ARGS)
+
+.PHONY: cluster-test
+cluster-test: .venv/.test-stamp helm ## Install, load, restart, scale and uninstall on the cluster of your kubeconfig; settings: tests/cluster/settings.py
+	@$(BIN)/pytest tests/cluster $(ARGS)
+
 .PHONY: chart
 chart: chart-lint chart-check chart-package ## Check the Helm chart in every way, then package it into dist/
 
