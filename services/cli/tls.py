@@ -13,6 +13,10 @@ _OTHER_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS
 _ADVICE = "MARQUEE_TLS_CA_FILE names the file of the authority that signed its certificate."
 
 
+class _HungUpError(OSError):
+    """The server ended the connection after the handshake."""
+
+
 def command_tls() -> Tls | None:
     """Return how the commands speak TLS; None when none of the settings asks for it.
 
@@ -50,6 +54,8 @@ def tls_problem(address: str, seconds: float = 2.0) -> CommandFailed | None:
         _shake_hands(host.strip("[]"), int(port), tls, seconds)
     except ssl.SSLCertVerificationError as error:
         return _untrusted(address, error)
+    except _HungUpError:
+        return _no_certificate(address)
     except ssl.SSLError as error:
         return None if tls is None else _refused(address, tls, error.reason or "")
     except OSError:
@@ -71,6 +77,10 @@ def _refused(address: str, tls: Tls, reason: str) -> CommandFailed | None:
         return _failed(f"{address} speaks plaintext, and MARQUEE_TLS_* ask for TLS", "Unset these variables.")
     if "ALERT" not in reason and tls.certificate_file is not None:
         return None
+    return _no_certificate(address)
+
+
+def _no_certificate(address: str) -> CommandFailed:
     return _failed(
         f"{address} does not accept the certificate that it was shown, or wants to see one",
         "MARQUEE_TLS_CERTIFICATE_FILE and MARQUEE_TLS_KEY_FILE name the files of one.",
@@ -105,7 +115,7 @@ def _expect_greeting(connection: ssl.SSLSocket) -> None:
     except ConnectionError:
         greeting = b""
     if not greeting:
-        raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the server hung up")
+        raise _HungUpError
 
 
 def _unusable(message: str) -> CommandFailed:

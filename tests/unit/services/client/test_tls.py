@@ -63,7 +63,7 @@ def test_the_name_in_the_certificate_may_be_another(authority: Authority, files:
 def test_an_authority_that_is_not_trusted_ends_the_call(server: CannedServer, tmp_path: Path) -> None:
     other = MountedSecret(tmp_path / "other", Authority().issue())
     client = MarqueeClient(server.target, tls=Tls(other.authority), timeout=20)
-    with client, pytest.raises(Unavailable, match="handshake failed"):
+    with client, pytest.raises(Unavailable, match="handshake"):
         client.rollback_bundle()
 
 
