@@ -26,6 +26,7 @@ from services.vision.video.decoding.messages import (
     Message,
     decode,
 )
+from services.vision.video.process import Process
 
 if TYPE_CHECKING:
     from services.vision.video.decoding.options import DecodingOptions
@@ -69,33 +70,26 @@ class DecoderPool:
         """
         self.running += 1
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                _MODULE,
-                options.to_argument(),
-                stdin=asyncio.subprocess.PIPE if file is None else file,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
+            process = await Process.start(
+                [sys.executable, "-P", "-m", _MODULE, options.to_argument()],
                 # Nothing of the service's own environment, which holds keys.
-                env={"PYTHONPATH": os.pathsep.join(part for part in sys.path if part), "LC_ALL": "C.UTF-8"},
-                limit=_READ_AHEAD_BYTES,
+                {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part), "LC_ALL": "C.UTF-8"},
+                file,
+                _READ_AHEAD_BYTES,
             )
         except BaseException:
             self.running -= 1
             raise
         return Decoder(process, self)
 
-    def released(self, process: asyncio.subprocess.Process) -> None:
+    def released(self, process: Process) -> None:
         """End a process that its stream has left, and count it out once it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        process.close()
         end = asyncio.create_task(self._reap(process))
         self._ends.add(end)
         end.add_done_callback(self._ends.discard)
 
-    async def _reap(self, process: asyncio.subprocess.Process) -> None:
+    async def _reap(self, process: Process) -> None:
         try:
             await process.wait()
         finally:
@@ -105,7 +99,7 @@ class DecoderPool:
 class Decoder:
     """One process. `close` ends it, whatever it is doing."""
 
-    def __init__(self, process: asyncio.subprocess.Process, pool: DecoderPool) -> None:
+    def __init__(self, process: Process, pool: DecoderPool) -> None:
         self._process = process
         self._pool = pool
         self._closed = False
@@ -167,13 +161,10 @@ class Decoder:
         """End the process if it runs."""
         if not self._closed:
             self._closed = True
-            if self._process.stdin is not None:
-                self._process.stdin.close()
             self._pool.released(self._process)
 
     async def _read(self, size: int) -> bytes:
         reader = self._process.stdout
-        assert reader is not None
         started = time.monotonic()
         while True:
             try:
@@ -189,9 +180,9 @@ class Decoder:
 
     async def _explain(self) -> Ended:
         """Say why the process is gone without a last word."""
+        status = None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), self._pool.hung_seconds)
-        status = self._process.returncode
+            status = await self._process.wait(self._pool.hung_seconds)
         _logger.warning("video decoder ended", status=status, seconds=round(self._time, 3))
         if status == -signal.SIGKILL:
             return self._broken(
