@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 SCHEMA_VERSION = 41
@@ -41,7 +41,6 @@ class Panel:
         stacked: whether the series add up to something.
         number: draw the last value in large type rather than a graph.
         thresholds: values from which a number turns orange and red; descending when little is bad.
-        names: words for values, for example of a state.
         maximum: upper end of the axis.
     """
 
@@ -53,7 +52,6 @@ class Panel:
     stacked: bool = False
     number: bool = False
     thresholds: tuple[float, float] | None = None
-    names: dict[str, str] = field(default_factory=dict)
     maximum: float | None = None
 
     def document(self, number: int, x: int, y: int) -> dict[str, Any]:
@@ -61,12 +59,7 @@ class Panel:
         defaults: dict[str, Any] = {"unit": self.unit, "min": 0} | ({"max": self.maximum} if self.maximum else {})
         if self.number:
             defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": self._steps()}}
-            if self.names:
-                options = {
-                    value: {"text": text, "index": place} for place, (value, text) in enumerate(self.names.items())
-                }
-                defaults["mappings"] = [{"type": "value", "options": options}]
-            options = {
+            options: dict[str, Any] = {
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
                 "colorMode": "value",
                 "graphMode": "area",
