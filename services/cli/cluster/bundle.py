@@ -106,9 +106,9 @@ def model_pods(release: Release) -> list[Object]:
     return [pod for pod in release.pods() if component_of(pod) in MODEL_SERVICES and is_ready(pod)]
 
 
-def wait_until_all_have(release: Release, version: str, seconds: float = _ALL_PODS_SECONDS) -> list[str]:
+def wait_until_all_have(release: Release, version: str) -> list[str]:
     """Wait until every pod of a model service has a bundle; returns the pods that still have not."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + _ALL_PODS_SECONDS
     missing = model_pods(release)
     with stage("Loaded by every pod", total=len(missing)) as work:
         while True:

@@ -22,6 +22,15 @@ from services.cli.settings import command_settings
 from services.cli.tls import command_tls, tls_problem
 
 _SECONDS = 10.0
+# A tunnel takes several round trips to an API server, perhaps far away, before the first byte of the pod arrives; the
+# client's own patience is that of a data centre.
+_LONG_WAY = [
+    ("grpc.min_reconnect_backoff_ms", 10_000),  # also the longest wait for a connection
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+]
 
 
 def chosen_release(where: Where) -> Release:
@@ -50,14 +59,14 @@ def orchestrator(release: Release, tell: Callable[[str], None] = lambda _: None)
     tls = _tls(release, pod)
     with (
         Tunnel(release.api, any_ready_pod(release, ORCHESTRATOR), port_of(pod, "grpc"), tell=tell) as tunnel,
-        MarqueeClient(tunnel.address, timeout=command_settings().timeout, tls=tls) as client,
+        MarqueeClient(tunnel.address, timeout=command_settings().timeout, tls=tls, channel_options=_LONG_WAY) as client,
     ):
         try:
             yield client
         except Unavailable as error:
             if error.reason:  # a Marquee service said so
                 raise
-            problem = tunnel.failure or tls_problem(tunnel.address, error.message)
+            problem = tunnel.failure or (tls_problem(tunnel.address) if tls is None else None)
             if problem is None:
                 raise
             raise problem from error

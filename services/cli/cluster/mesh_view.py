@@ -180,7 +180,8 @@ def _pod(release: Release, pod: Object, before: Page | None) -> PodView:
         node=str(pod["spec"].get("nodeName", "")),
         version=str(labels.get(VERSION, "")),
     )
-    if (pod.get("status") or {}).get("phase") != "Running":
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    if not any("running" in (one.get("state") or {}) for one in statuses):
         return view
     choice = this_pod(release, pod)
     with Tunnel(release.api, choice, port_of(pod, "health")) as tunnel, HealthProbe(tunnel.address) as probe:

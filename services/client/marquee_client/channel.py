@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+
+ChannelOptions = Sequence[tuple[str, str | int]]
+"""Options of a gRPC channel by their names."""
 
 _ENTERTAINMENT = "marquee.entertainment.v1"
 _RETRY_POLICY = {
@@ -65,3 +69,8 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.http2.ping_timeout_ms", 700),
     ("grpc.http2.max_pings_without_data", 0),
 ]
+
+
+def with_defaults(options: ChannelOptions) -> list[tuple[str, str | int]]:
+    """Return the client's channel options, some of them replaced."""
+    return list({**dict(CHANNEL_OPTIONS), **dict(options)}.items())

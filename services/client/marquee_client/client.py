@@ -33,6 +33,7 @@ from marquee.entertainment.v1.recommendation_service_pb2_grpc import Recommendat
 from marquee.entertainment.v1.route_service_pb2_grpc import RouteServiceStub
 from marquee.entertainment.v1.search_service_pb2_grpc import SearchServiceStub
 from marquee.entertainment.v1.user_service_pb2_grpc import UserServiceStub
+from marquee_client.channel import ChannelOptions
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.media_calls import MediaCalls
 from marquee_client.options import (
@@ -59,6 +60,7 @@ class MarqueeClient(MediaCalls):
             Exports may take ten minutes.
         request_id: id of the calls in the services' logs; None gives each call a new one.
         tls: how to speak TLS; None speaks plaintext.
+        channel_options: options of gRPC's channel instead of the client's own, for example for a slow way there.
 
     Example:
         >>> with MarqueeClient() as client:  # doctest: +SKIP
@@ -74,8 +76,9 @@ class MarqueeClient(MediaCalls):
         timeout: float = DEFAULT_TIMEOUT,
         request_id: str | None = None,
         tls: Tls | None = None,
+        channel_options: ChannelOptions = (),
     ) -> None:
-        super().__init__(target, timeout, request_id, tls)
+        super().__init__(target, timeout, request_id, tls, channel_options)
         self._recommendation = RecommendationServiceStub(self._channel)
         self._insight = InsightServiceStub(self._channel)
         self._experiment = ExperimentServiceStub(self._channel)

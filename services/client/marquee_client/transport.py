@@ -9,7 +9,7 @@ from typing import TypeVar
 import grpc
 from grpc import aio
 
-from marquee_client.channel import CHANNEL_OPTIONS
+from marquee_client.channel import ChannelOptions, with_defaults
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.options import new_request_id
 from marquee_client.tls import Tls
@@ -21,13 +21,21 @@ ResponseT = TypeVar("ResponseT")
 class Transport:
     """A channel for threads; see `MarqueeClient` for the arguments."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        timeout: float,
+        request_id: str | None,
+        tls: Tls | None = None,
+        channel_options: ChannelOptions = (),
+    ) -> None:
         self._timeout = timeout
         self._request_id = request_id
+        options = with_defaults(channel_options)
         if tls is None:
-            self._channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+            self._channel = grpc.insecure_channel(target, options=options)
         else:
-            self._channel = grpc.secure_channel(target, tls.credentials(), options=[*CHANNEL_OPTIONS, *tls.options()])
+            self._channel = grpc.secure_channel(target, tls.credentials(), options=[*options, *tls.options()])
 
     def _call(
         self,
@@ -58,13 +66,21 @@ class Transport:
 class AsyncTransport:
     """A channel for asyncio; see `AsyncMarqueeClient` for the arguments."""
 
-    def __init__(self, target: str, timeout: float, request_id: str | None, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        timeout: float,
+        request_id: str | None,
+        tls: Tls | None = None,
+        channel_options: ChannelOptions = (),
+    ) -> None:
         self._timeout = timeout
         self._request_id = request_id
+        options = with_defaults(channel_options)
         if tls is None:
-            self._channel = aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+            self._channel = aio.insecure_channel(target, options=options)
         else:
-            self._channel = aio.secure_channel(target, tls.credentials(), options=[*CHANNEL_OPTIONS, *tls.options()])
+            self._channel = aio.secure_channel(target, tls.credentials(), options=[*options, *tls.options()])
 
     async def _call(
         self,

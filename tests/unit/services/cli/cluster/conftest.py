@@ -9,6 +9,7 @@ import pytest
 
 from services.cli.cluster.api import ClusterApi, connect
 from tests.support.kubernetes_api import FakeCluster, serving, write_kubeconfig
+from tests.support.scripted_mesh import Script, scripted_mesh
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
 @pytest.fixture
 def api(cluster: FakeCluster) -> ClusterApi:
     return connect()
+
+
+@pytest.fixture
+def script(cluster: FakeCluster) -> Iterator[Script]:
+    """A mesh in the cluster that answers as the test says."""
+    known = Script()
+    with scripted_mesh(cluster, known):
+        yield known
