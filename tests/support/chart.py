@@ -97,4 +97,13 @@ def chart(flat: Mapping[str, Any] | None = None, *, release: str = "marquee") ->
 @functools.lru_cache(maxsize=64)
 def _rendered(values: str, release: str) -> list[Manifest]:
     text = render(json.loads(values), release=release, namespace="games")
-    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+    return [one for one in yaml.load_all(text, Loader=_StrictLoader) if one]
+
+
+class _StrictLoader(yaml.CSafeLoader):
+    """Refuses a key that is there twice, as Kubernetes does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), f"a key is there twice among {keys}{node.start_mark}"
+        return super().construct_mapping(node, deep=deep)

@@ -16,8 +16,34 @@
       key: {{ index . 3 }}
 {{- end -}}
 
-{{/* Everything the chart sets, in the order of this file; then `settings`, then the variables of the values. */}}
+{{/* The variables of a pod: what the chart sets, then `extraEnv`, of which the component's own go before those of all. A name that is there
+already is refused: Kubernetes would, too, but only when it applies the object. */}}
 {{- define "marquee.environment" -}}
+{{- $component := .component -}}
+{{- $made := include (has $component (keys (include "marquee.ports" . | fromYaml)) | ternary "marquee.serviceEnvironment" "marquee.commandEnvironment") . | trim -}}
+{{- $own := get (get .root.Values $component) "extraEnv" -}}
+{{- $names := list -}}
+{{- range $own }}{{ $names = append $names .name }}{{ end -}}
+{{- $extra := list -}}
+{{- range .root.Values.pods.extraEnv -}}
+{{- if not (has .name $names) }}{{ $extra = append $extra . }}{{ end -}}
+{{- end -}}
+{{- $extra = concat $extra $own -}}
+{{- $taken := list -}}
+{{- range concat ($made | fromYamlArray) $extra -}}
+{{- if has .name $taken -}}
+{{- fail (printf "%s.extraEnv: %s is set already; use %s.settings or the value of that purpose" $component .name $component) -}}
+{{- end -}}
+{{- $taken = append $taken .name -}}
+{{- end -}}
+{{ $made }}
+{{- with $extra }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the chart sets of a service: the settings that it decides, then `settings`. */}}
+{{- define "marquee.serviceEnvironment" -}}
 {{- $root := .root -}}
 {{- $component := .component -}}
 {{- $values := $root.Values -}}
@@ -51,9 +77,6 @@
 {{- fail (printf "%s.settings.%s: the chart sets it; see the value of that purpose" $component $name) }}
 {{- end }}
 {{ include "marquee.setting" (list $component $name $value) }}
-{{- end }}
-{{- range concat $values.pods.extraEnv $own.extraEnv }}
-- {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end -}}
 
@@ -114,13 +137,13 @@ faces_tenants: {{ join "," $values.vision.facesTenants | quote }}
 {{/* What the `marquee` command needs to reach the orchestrator. */}}
 {{- define "marquee.commandEnvironment" -}}
 - name: MARQUEE_TARGET
-  value: {{ include "marquee.target" (dict "root" . "component" "orchestrator") }}
+  value: {{ include "marquee.target" (dict "root" .root "component" "orchestrator") }}
 - name: MARQUEE_DATA_DIRECTORY
   value: /var/lib/marquee
-{{- if .Values.tls.enabled }}
+{{- if .root.Values.tls.enabled }}
 - name: MARQUEE_TLS_CA_FILE
   value: /etc/marquee/tls/ca.crt
-{{- if .Values.tls.requireClientCertificate }}
+{{- if .root.Values.tls.requireClientCertificate }}
 - name: MARQUEE_TLS_CERTIFICATE_FILE
   value: /etc/marquee/tls/tls.crt
 - name: MARQUEE_TLS_KEY_FILE

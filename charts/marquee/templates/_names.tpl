@@ -30,7 +30,7 @@ classical: 50063
 {{/* What a pod is selected by; never changes. */}}
 {{- define "marquee.releaseLabels" -}}
 app.kubernetes.io/name: marquee
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 {{- define "marquee.selectorLabels" -}}
 {{ include "marquee.releaseLabels" .root }}
@@ -61,10 +61,7 @@ none is given, "labels" are added. */}}
 name: {{ default (include "marquee.componentName" .) .name }}
 namespace: {{ .root.Release.Namespace }}
 labels:
-  {{- include "marquee.labels" . | trim | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (include "marquee.labels" . | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -45,10 +45,7 @@ seccompProfile:
 {{- $_ := set $annotations "checksum/secrets" . -}}
 {{- end -}}
 labels:
-  {{- include "marquee.podLabels" . | trim | nindent 2 }}
-  {{- with merge (dict) $own.podLabels .root.Values.pods.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict) $own.podLabels .root.Values.pods.labels (include "marquee.podLabels" . | fromYaml) | toYaml | nindent 2 }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -28,7 +28,9 @@ MONITORING = {
 def test_one_service_monitor_finds_all_services() -> None:
     monitor = chart(MONITORING).one("ServiceMonitor", "monitoring")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
-    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "30s"}]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["interval"]) == ("metrics", "30s")
+    assert {one["targetLabel"] for one in endpoint["relabelings"]} == {"release", "component"}  # alerts go by them
     selector = monitor["spec"]["selector"]["matchLabels"]
     services = chart(MONITORING).kind("Service")
     assert all(selector.items() <= service["metadata"]["labels"].items() for service in services)
@@ -137,3 +139,16 @@ def test_what_markdown_would_take_for_its_own_is_escaped() -> None:
     assert "| `a` | `1` | Is &lt;a> \\| `<b>`. |" in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_notes_tell_the_next_commands(tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_helm()
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    options = ["--namespace", "games", "--dry-run=client", "--set", f"tls.enabled={str(tls).lower()}"]
+    _, _, notes = run_helm("install", "marquee", str(CHART), *options).partition("NOTES:")
+    assert "helm test marquee --namespace games --logs" in notes
+    assert "create job marquee-train-1 --from=cronjob/marquee-train" in notes
+    assert "dns:///marquee-orchestrator.games.svc.cluster.local:50060" in notes
+    assert "store.sqlite.keep=true" in notes
+    assert ("marquee-orchestrator-tls" in notes) is tls

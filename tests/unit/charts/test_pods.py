@@ -171,7 +171,7 @@ def test_a_change_of_the_chart_alone_starts_no_pod_again() -> None:
 def test_labels_and_annotations_of_everything_and_of_one_component() -> None:
     rendered = chart(
         {
-            "commonLabels": {"cost-centre": "7"},
+            "commonLabels": {"cost-centre": "7", "team": "everybody"},
             "pods.labels": {"team": "media", "tier": "x"},
             "text.podLabels": {"tier": "models"},
             "pods.annotations": {"a": "1"},
@@ -194,6 +194,13 @@ def test_the_release_is_in_every_name(release: str, prefix: str) -> None:
     rendered = chart(release=release)
     assert all(one["metadata"]["name"].startswith(prefix) for one in rendered.manifests)
     assert all(one["metadata"]["labels"]["app.kubernetes.io/instance"] == release for one in rendered.manifests)
+
+
+def test_variables_of_a_component_go_before_those_of_all() -> None:
+    values = {"pods.extraEnv": [{"name": "TZ", "value": "UTC"}], "text.extraEnv": [{"name": "TZ", "value": "CET"}]}
+    rendered = chart(values)
+    assert rendered.environment("text")["TZ"] == "CET"
+    assert rendered.environment("vision")["TZ"] == "UTC"
 
 
 def test_the_command_finds_its_settings() -> None:

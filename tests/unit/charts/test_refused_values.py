@@ -28,6 +28,8 @@ from tests.support.chart import POSTGRESQL, chart
         ({"tls.enabled": True, "text.settings.front": "native"}, "knows no TLS"),
         ({"text.settings.port": 1}, "text.settings.port: the chart sets it"),
         ({"orchestrator.settings.tenant_from_metadata": True}, "the chart sets it"),
+        ({"text.extraEnv": [{"name": "MARQUEE_TEXT_PORT", "value": "1"}]}, "MARQUEE_TEXT_PORT is set already"),
+        ({"trainer.extraEnv": [{"name": "MARQUEE_TARGET", "value": "x"}]}, "MARQUEE_TARGET is set already"),
     ],
 )
 def test_values_that_do_not_fit_each_other(values: dict[str, Any], words: str) -> None:
@@ -43,7 +45,7 @@ def test_values_that_do_not_fit_each_other(values: dict[str, Any], words: str) -
         "text.replica",
         "text.autoscaling.max",
         "store.postgresql.url",
-        "tls.certManager.issuerRef.nam",
+        "tls.certManager.issuerRef.title",
         "networkPolicy.dns.port",
         "orchestrator.models",
         "classical.gpu",
