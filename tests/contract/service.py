@@ -12,11 +12,27 @@ import pytest
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-from tests.contract.cases.kinds import Answer, BadCall, GoodCall
+from tests.contract.cases.kinds import Answer, BadCall, GoodCall, Request
 from tests.contract.families import Family
 from tests.support.clients import Outcome, health, outcome_of
 
 PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The reply to a stream of requests: each of its messages, and what the last says of the model.
+
+    Attributes:
+        responses: the messages, in order.
+    """
+
+    responses: list[Any]
+
+    @property
+    def report(self) -> Any:
+        """The first report of the summary."""
+        return self.responses[-1].summary.reports[0]
 
 
 @dataclass(frozen=True)
@@ -27,27 +43,32 @@ class Service:
     channel: grpc.aio.Channel
     _known: dict[int, Any] = field(default_factory=dict)
 
-    async def ask(self, method: str, request: Message | bytes, seconds: float = PATIENCE_SECONDS) -> Outcome:
+    async def ask(self, method: str, request: Request | bytes, seconds: float = PATIENCE_SECONDS) -> Outcome:
         """Call a method ("/package.Service/Method") with a message, or with bytes in its place. The messages of a
-        stream count as one reply: put together, texts one after the other.
+        stream count as one reply: put together, texts one after the other; where the caller streams too, a
+        `Conversation`.
         """
         service, _, name = method.strip("/").rpartition("/")
         found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(name)
         reply_type = message_factory.GetMessageClass(found.output_type)
         coding: dict[str, Any] = {"request_serializer": _serialised, "response_deserializer": reply_type.FromString}
+        if found.client_streaming:
+            both: grpc.aio.StreamStreamMultiCallable[Any, Any] = self.channel.stream_stream(method, **coding)
+            sent = [request] if isinstance(request, bytes | Message) else request
+            return await outcome_of(_conversation(both(iter(sent), timeout=seconds)))
         if found.server_streaming:
             stream: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self.channel.unary_stream(method, **coding)
             return await outcome_of(_whole(stream(request, timeout=seconds), reply_type))
         call: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = self.channel.unary_unary(method, **coding)
         return await outcome_of(call(request, timeout=seconds))
 
-    async def reply(self, method: str, request: Message) -> Any:
+    async def reply(self, method: str, request: Request) -> Any:
         """Return the reply to a request that must be answered."""
         answered = await self.ask(method, request)
         assert answered.code is grpc.StatusCode.OK, f"{answered.code.name}: {answered.message}"
         return answered.reply
 
-    async def known_reply(self, method: str, request: Message) -> Any:
+    async def known_reply(self, method: str, request: Request) -> Any:
         """Return the reply to a request, asked once in the whole run: real models take their time."""
         # The cases live as long as the run, so their requests are told apart by identity.
         if id(request) not in self._known:
@@ -73,6 +94,8 @@ def report_of(reply: Any) -> Any:
 
 def without_times(reply: Any) -> bytes:
     """Return the reply's bytes without the times, which differ from call to call."""
+    if isinstance(reply, Conversation):
+        return b"".join(_without_video_times(response) for response in reply.responses)
     copy = type(reply)()
     copy.CopyFrom(reply)
     report = report_of(copy)
@@ -138,6 +161,20 @@ async def _whole(stream: AsyncIterable[Any], reply_type: Any) -> Any:
     for name, text in texts.items():
         setattr(whole, name, text)
     return whole
+
+
+async def _conversation(stream: AsyncIterable[Any]) -> Conversation:
+    return Conversation([message async for message in stream])
+
+
+def _without_video_times(response: Any) -> bytes:
+    copy = type(response)()
+    copy.CopyFrom(response)
+    for report in copy.summary.reports if copy.HasField("summary") else ():
+        report.ClearField("queue_microseconds")
+        report.ClearField("compute_microseconds")
+    content: bytes = copy.SerializeToString(deterministic=True)
+    return content
 
 
 def _about(scores: Sequence[float]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import numpy
@@ -12,6 +12,8 @@ import numpy.typing
 from google.protobuf.message import Message
 
 Floats = numpy.typing.NDArray[numpy.float32]
+Request: TypeAlias = Message | Sequence[Message]
+"""One message, or what the caller of a stream sends, in order."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class GoodCall:
 
     name: str
     method: str
-    request: Message
+    request: Request
     model: str = ""
 
 
@@ -61,7 +63,7 @@ class CompanyCase:
 
     name: str
     method: str
-    requests: Sequence[Message]
+    requests: Sequence[Request]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class BadCall:
 
     name: str
     method: str
-    request: Message | bytes
+    request: Request | bytes
     code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
     field: str = ""
     reason: str = ""

@@ -13,6 +13,7 @@ import grpc
 from PIL import Image
 
 from marquee.vision.v1 import vision_service_pb2 as pb
+from tests.contract.cases import video
 from tests.contract.cases.candidates import CandidateCases
 from tests.contract.cases.kinds import (
     Answer,
@@ -153,7 +154,9 @@ def cases() -> Cases:
     for model in RECOGNITION:
         good += [
             GoodCall(f"{model} labels", CLASSIFY, classify(PICTURES, model=model), model),
-            GoodCall(f"{model} labels, a huge count", CLASSIFY, classify([CAT], top_count=2**31 - 1), model),
+            GoodCall(
+                f"{model} labels, a huge count", CLASSIFY, classify([CAT], model=model, top_count=2**31 - 1), model
+            ),
             GoodCall(f"{model} vectors", EMBED, embed(PICTURES, model=model), model),
         ]
         independence += [
@@ -270,9 +273,10 @@ def cases() -> Cases:
         ),
     ]
     return Cases(
-        good=[*good, *candidates.good()],
-        bad=[*bad, *candidates.bad()],
+        good=[*good, *video.good(), *candidates.good()],
+        bad=[*bad, *video.bad(), *candidates.bad()],
         independence=[*independence, *candidates.independence()],
         scorers=["pictures"],
         models=MODELS,
+        company=video.company(),
     )
