@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +96,13 @@ async def content_mesh(
     with_classical: bool = True,
     content_seconds: float = 20.0,
     vision_address: str = NOWHERE,
+    store_url: str = "",
+    classical_options: Mapping[str, Any] | None = None,
     **text_options: Any,
 ) -> AsyncIterator[ContentMesh]:
-    """Run the services; their state lies in the folder. `text_options` are settings of the text service."""
+    """Run the services; their state lies in the folder unless `store_url` names another place. The options are settings
+    of the classical and of the text service.
+    """
     async with AsyncExitStack() as stack:
         addresses = {"text": NOWHERE, "classical": NOWHERE}
         text = classical = None
@@ -107,13 +111,15 @@ async def content_mesh(
             server = await stack.enter_async_context(running(text_main.build(options), options))
             text, addresses["text"] = server.channel, server.address
         if with_classical:
-            chosen = ClassicalSettings(port=0, bundle_repository=folder / "bundles", drain_seconds=0)
+            chosen = ClassicalSettings(
+                port=0, bundle_repository=folder / "bundles", drain_seconds=0, **(classical_options or {})
+            )
             server = await stack.enter_async_context(running(classical_main.build(chosen), chosen))
             classical, addresses["classical"] = server.channel, server.address
         settings = OrchestratorSettings(
             port=0,
             drain_seconds=0,
-            store_url=f"sqlite:///{folder / 'store.sqlite'}",
+            store_url=store_url or f"sqlite:///{folder / 'store.sqlite'}",
             text_address=addresses["text"],
             classical_address=addresses["classical"],
             vision_address=vision_address,
