@@ -155,7 +155,7 @@ def build(engine: Engine, image: Image, base: str, arguments: argparse.Namespace
             fetch(lock, machine())
     log = CACHE / f"{name.rpartition('/')[2].replace(':', '-')}.log"
     for line in engine.build(image.arguments(base, name, project_version(), revision()), log):
-        if line.startswith("STEP") or " [" in line[:12]:
+        if "STEP " in line[:12] or " [" in line[:8]:
             say(f"  {line[:110]}")
     bill = REPOSITORY / "dist" / "images" / f"{name.rpartition('/')[2].replace(':', '-')}.sbom.json"
     bill.parent.mkdir(parents=True, exist_ok=True)

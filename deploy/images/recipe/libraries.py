@@ -36,7 +36,9 @@ def missing(environment: Path, system: Path) -> list[str]:
     """Return a line for each library that is needed and neither in the environment nor in the system."""
     problems = []
     for module in environment.rglob("*.so*"):
-        if module.is_symlink() or module.name.startswith(OPTIONAL) or "/nvidia/" in str(module):
+        # Bundled libraries are found by the modules that load them, and checked with those.
+        bundled = module.parent.name.endswith(".libs") or "/nvidia/" in str(module)
+        if bundled or module.is_symlink() or module.name.startswith(OPTIONAL):
             continue
         listed = subprocess.run(["ldd", str(module)], capture_output=True, text=True, check=False).stdout
         for line in listed.splitlines():
