@@ -31,6 +31,8 @@ _CURVE_HEIGHT, _ROW_HEIGHT, _WORDS, _BETWEEN = 1.5, 0.34, 0.5, 0.12
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _MOST_TICKS = 13
 _WHY_LETTERS = 30
+KNOWN_GAME_FROM = 0.5
+"""Probability from which on the title names the game."""
 
 
 def draw_timeline(story: ClipStory, path: Path, *, colours: int = 0) -> None:
@@ -93,7 +95,10 @@ def _draw_title(figure: Figure, story: ClipStory) -> None:
     parts = [f"{clock(story.start)} to {clock(story.end)}"]
     summary = story.summary
     if summary is not None and summary.games:
-        parts.append(f"game: {summary.games[0].label} {summary.games[0].probability:.0%}")
+        best = summary.games[0]
+        # The classifier has no answer for games that it never saw: it spreads what it says over those that it did.
+        known = best.probability >= KNOWN_GAME_FROM
+        parts.append(f"game: {best.label} {best.probability:.0%}" if known else "game: none that is known")
     if summary is not None and summary.labels:
         parts.append("shows: " + ", ".join(f"{one.label} {one.probability:.0%}" for one in summary.labels[:2]))
     parts.append(f"{len(story.highlights)} highlight{'' if len(story.highlights) == 1 else 's'}")
