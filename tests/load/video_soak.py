@@ -23,6 +23,7 @@ import psutil
 from marquee.vision.v1 import video_pb2 as pb
 from marquee.vision.v1 import vision_service_pb2_grpc
 from tests.support import dummy_events_model, dummy_image_model
+from tests.support.clients import failure
 from tests.support.processes import service_process
 from tests.support.video_calls import Stub, chunks, exchange, start_with
 from tests.support.video_clips import clip
@@ -112,12 +113,12 @@ async def _call(stub: Stub, dice: random.Random, until: float, found: Soak) -> N
             async for _ in exchange(call, _sent(pieces, dice)):
                 if kind == "slow":
                     await asyncio.sleep(0.05)
-            code = grpc.StatusCode.OK
+            ending = "OK"
         except grpc.aio.AioRpcError as error:
-            code = error.code()
+            ending = f"{error.code().name} {failure(error).reason}".rstrip()
         except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-        found.endings[f"{kind}: {code.name}"] += 1
+            ending = "CANCELLED"
+        found.endings[f"{kind}: {ending}"] += 1
 
 
 async def _sent(pieces: list[pb.AnalyzeVideoRequest], dice: random.Random) -> AsyncIterator[pb.AnalyzeVideoRequest]:

@@ -142,6 +142,7 @@ class _Stream:
 
         Raises:
             InvalidRequest: the video is not acceptable.
+            ServiceError: its decoder ended before the first frame.
         """
         if isinstance(message, Opened):
             for response in self._open(message):
@@ -215,7 +216,10 @@ class _Stream:
         ]
 
 
-def _refused(ended: Ended) -> InvalidRequest:
+def _refused(ended: Ended) -> ServiceError:
+    if ended.reason.startswith("DECODER_"):
+        # Its end may be the video's doing or the machine's; nobody can tell before the first frame.
+        return Unavailable(ended.reason, f"{ended.message}, before its first frame", retry_after_seconds=5.0)
     return InvalidRequest(
         [FieldViolation("chunk", ended.message or "the video holds no frame")], ended.reason or "VIDEO_EMPTY"
     )

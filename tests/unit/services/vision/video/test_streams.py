@@ -238,6 +238,20 @@ async def test_a_decoder_that_dies_ends_its_own_stream_only(
         assert (await ask(service.stub, [start_with(), FRAME])).segments
 
 
+async def test_a_decoder_that_dies_before_the_first_frame_is_not_the_callers_fault(service: VideoService) -> None:
+    stream = OpenStream(service)
+    pieces = chunks(clip(6))
+    stream.send(start_with(), pieces[0])
+    reading = asyncio.create_task(read(stream.call))
+    await settled(lambda: len(decoders()) == 1)
+    decoders()[0].kill()
+    stream.send(*pieces[1:], None)
+    answers = await asyncio.wait_for(reading, 60)
+    assert (answers.outcome.code, answers.outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "DECODER_OUT_OF_MEMORY")
+    assert answers.outcome.retry_seconds
+    assert (await ask(service.stub, [start_with(), FRAME])).segments
+
+
 @pytest.mark.parametrize(("interval", "words"), [(1, "last checkpoint"), (0, "checkpoint_interval_seconds")])
 async def test_a_service_that_stops_says_how_to_go_on(models: Path, interval: int, words: str) -> None:
     async with video_service(models, drain_seconds=2) as service:
