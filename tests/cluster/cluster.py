@@ -21,6 +21,7 @@ Object = dict[str, Any]
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
 _FINISHED = ("Succeeded", "Failed")
+_NOT_LISTED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE)
 _RPCS = "marquee_rpc_duration_seconds_count"
 
 
@@ -78,7 +79,7 @@ class Cluster:
 
         def finished() -> bool:
             found.update(self.api.get(path))
-            return found["status"].get("phase") in _FINISHED
+            return (found.get("status") or {}).get("phase") in _FINISHED
 
         try:
             self.until(finished, lambda: f"pod {name} does not end: {json.dumps(found.get('status'))[:1500]}")
@@ -139,6 +140,11 @@ class Cluster:
             return error.status
         return int(HTTPStatus.CREATED)
 
+    def evictions_allowed(self, release: Release, component: str) -> int:
+        """Return how many pods of a component may be evicted now, by its PodDisruptionBudget."""
+        (budget,) = release.objects("poddisruptionbudgets", "policy/v1", component)
+        return int((budget.get("status") or {}).get("disruptionsAllowed", 0))
+
     def served_calls(self, release: Release, component: str) -> dict[str, float]:
         """Return how many calls each ready pod of a component has served since it began, probes left out."""
         return {name_of(pod): self._calls(release, pod) for pod in self.ready_pods(release, component)}
@@ -173,7 +179,7 @@ def objects_left(api: ClusterApi, namespace: str, selector: str) -> list[str]:
             try:
                 found = api.objects(f"{root}/namespaces/{namespace}/{resource['name']}", labelSelector=selector)
             except Refused as error:
-                if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                if error.status in _NOT_LISTED:
                     continue
                 raise
             left += [f"{resource['kind']} {name_of(one)}" for one in found]

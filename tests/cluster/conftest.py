@@ -82,7 +82,7 @@ def namespaces(cluster: Cluster, settings: ClusterTestSettings) -> Iterator[Name
 @pytest.fixture(scope="session")
 def values(settings: ClusterTestSettings) -> dict[str, Any]:
     """The chart's values for this cluster."""
-    return merged(settings.image_values(), settings.storage_values())
+    return merged(settings.image_values(), settings.storage_values(), settings.own_values())
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -31,6 +33,9 @@ class ClusterTestSettings(BaseSettings):
         "import -'. Empty brings none.",
     )
     storage_class: str = Field(default="", description="Storage class; empty takes the cluster's default.")
+    values_file: Path | None = Field(
+        default=None, description="Values of the chart that this cluster needs, for example where its DNS is."
+    )
     namespace_prefix: str = Field(
         default="marquee-test", description="Beginning of the names of the namespaces that the tests make and delete."
     )
@@ -62,6 +67,10 @@ class ClusterTestSettings(BaseSettings):
             "image": image | ({"tag": self.tag} if self.tag else {}),
             "imagePullSecrets": [secret] if secret else [],
         }
+
+    def own_values(self) -> dict[str, Any]:
+        """Return the chart's values that the cluster needs."""
+        return (yaml.safe_load(self.values_file.read_text()) or {}) if self.values_file else {}
 
     def storage_values(self) -> dict[str, Any]:
         """Return the chart's values for its volumes."""

@@ -74,7 +74,7 @@ def enforced(mesh: Mesh, elsewhere: str) -> None:
     address: dict[str, str] = {}
 
     def reachable() -> bool:
-        ip = cluster.api.get(path)["status"].get("podIP")
+        ip = (cluster.api.get(path).get("status") or {}).get("podIP")
         address["listener"] = f"{ip}:{_PORT}"
         return bool(ip) and probe(cluster, mesh.helm.test_pod(), elsewhere, address)["listener"]
 
