@@ -14,6 +14,8 @@ from pathlib import Path
 UNWANTED = (
     "**/tests", "**/test", "**/*.pyi", "**/*.pxd", "**/*.pyx", "**/*.h", "**/*.hpp", "**/*.c", "**/*.cpp", "**/*.a",
     "**/__pycache__", "pip", "pip-*", "setuptools", "setuptools-*",
+    # Where in the builder our own wheels lay.
+    "marquee*.dist-info/direct_url.json",
     "numpy/f2py", "numpy/distutils", "numpy/_pyinstaller", "numpy/_core/include",
     # Exporters and quantisation: tools of the training environment.
     "onnxruntime/transformers", "onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/datasets",
