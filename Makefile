@@ -217,7 +217,7 @@ clean: ## Remove caches and build outputs
 
 .PHONY: clean-all
 clean-all: clean ## Also remove the environments and everything fetched or fitted: .venv, .venv-training, .data
-	@rm -rf .venv .venv-training .data
+	@rm -rf .venv .venv-training .data .cache/images deploy/images/wheels/*.whl
 
 ##@ Ship it
 

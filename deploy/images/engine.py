@@ -213,7 +213,7 @@ class Container:
 
     def stop(self, grace_seconds: int = 30) -> int:
         """Ask it to end, as Kubernetes does: SIGTERM, and SIGKILL after the grace period. Returns its exit code."""
-        self.engine.call("stop", f"--time={grace_seconds}", self.identity, timeout=grace_seconds + 60)
+        self.engine.call("stop", "-t", str(grace_seconds), self.identity, timeout=grace_seconds + 60)
         return self.exit_code()
 
     def kill(self, signal: str = "KILL") -> None:
@@ -259,7 +259,7 @@ def find_engine(wanted: str | None = None) -> Engine:
             continue
         engine = Engine(program, podman_environment() if program == "podman" else {})
         try:
-            engine.call("info", timeout=30)
+            engine.call("info", timeout=90)
         except EngineFailed as error:
             problems.append(f"{program} does not answer ({str(error).splitlines()[-1][:160]})")
             continue
