@@ -169,7 +169,7 @@ def scripted_mesh(cluster: FakeCluster, script: Script) -> Iterator[None]:
 def _grpc_server(script: Script, component: str) -> Iterator[int]:
     server = grpc.server(ThreadPoolExecutor(8), options=_PATIENT)
     if component == "orchestrator":
-        services = _Orchestrator(script)
+        services = _Orchestrator(script)  # type: ignore[abstract]  # the rest is UNIMPLEMENTED
         for add in (
             add_BundleServiceServicer_to_server,
             add_RouteServiceServicer_to_server,
@@ -179,7 +179,7 @@ def _grpc_server(script: Script, component: str) -> Iterator[int]:
         ):
             add(services, server)
     else:
-        add_ModelRepositoryServiceServicer_to_server(_Models(script, component), server)
+        add_ModelRepositoryServiceServicer_to_server(_Models(script, component), server)  # type: ignore[abstract]
     state = health.HealthServicer()
     state.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(state, server)

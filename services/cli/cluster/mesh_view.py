@@ -32,7 +32,7 @@ from services.cli.cluster.tunnel import Tunnel
 from services.cli.failures import CommandFailed
 from services.cli.health import Health, HealthProbe
 
-_SECONDS = 3.0
+_SECONDS = 5.0
 _AT_ONCE = 8
 
 

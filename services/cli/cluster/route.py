@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from services.cli.cluster.canary_report import change, write_report
 from services.cli.cluster.mesh import chosen_release, orchestrator
 from services.cli.cluster.mesh_calls import MeshCalls
 from services.cli.cluster.options import ContextOption, NamespaceOption, ReleaseOption, Where
+from services.cli.cluster.release import Release
 from services.cli.cluster.verdict import Decision, Limits
 from services.cli.console import output
 from services.cli.failures import EXIT_FAILED, CommandFailed
@@ -96,22 +98,15 @@ def canary(
         trial = Canary(client, plan, replace=replace)
         calls = MeshCalls(chosen)
         trial.begin()
-        code = 0
+        output.print(f"[green]✓[/] {share} % of the users get {escape(bundle)}. Ctrl-C rolls back.")
         try:
-            output.print(f"[green]✓[/] {share} % of the users get {escape(bundle)}. Ctrl-C rolls back.")
-            missing = wait_until_all_have(chosen, bundle)
-            if missing:
-                trial.outcome.notes.append(f"these pods have not loaded the new bundle: {', '.join(missing)}")
-            _watch(trial)
-            code = _act(trial, decide)
-        except KeyboardInterrupt:
-            trial.restore()
-            code = _EXIT_INTERRUPTED
+            code = _run(trial, chosen, decide)
         except BaseException:
             output.print("[red]The route is still set.[/] To take it away: marquee cluster route delete")
             raise
         finally:
-            trial.outcome.mesh = calls.since()
+            with suppress(CommandFailed):  # figures beside the report's own
+                trial.outcome.mesh = calls.since()
             path = write_report(trial.outcome, report)
             output.print(f"{escape(trial.outcome.action)}\nReport: {escape(str(path))} [dim](and .json)[/]")
     if code:
@@ -160,6 +155,19 @@ def rendered(outcome: Outcome) -> Group:
     )
 
 
+def _run(trial: Canary, release: Release, decide: Decide) -> int:
+    """Watch a canary to its end and do what follows from it; returns the exit code."""
+    try:
+        missing = wait_until_all_have(release, trial.outcome.plan.bundle)
+        if missing:
+            trial.outcome.notes.append(f"these pods have not loaded the new bundle: {', '.join(missing)}")
+        _watch(trial)
+        return _act(trial, decide)
+    except KeyboardInterrupt:
+        trial.restore()
+        return _EXIT_INTERRUPTED
+
+
 def _watch(trial: Canary) -> None:
     if output.is_terminal:
         with Live(Text("Asking both arms …"), console=output, auto_refresh=False) as live:
@@ -181,7 +189,7 @@ def _act(trial: Canary, decide: Decide) -> int:
         )
         return 0 if verdict.decision is Decision.PROMOTE else EXIT_FAILED
     promoted = verdict.decision is Decision.PROMOTE
-    if decide is Decide.ASK:
+    if decide is Decide.ASK and verdict.decision is not Decision.ROLL_BACK:  # harm does not wait for an answer
         promoted = typer.confirm("Promote the new bundle? (No rolls back)", default=promoted)
     if promoted:
         trial.promote()

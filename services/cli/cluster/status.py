@@ -16,6 +16,7 @@ from rich.text import Text
 from services.cli.cluster.mesh import chosen_release
 from services.cli.cluster.mesh_view import MeshView, PodView, as_json, look
 from services.cli.cluster.options import AsJson, ContextOption, NamespaceOption, ReleaseOption, Where
+from services.cli.cluster.release import name_of
 from services.cli.console import output
 from services.cli.failures import EXIT_FAILED
 from services.cli.status import STATE_WORDS
@@ -104,11 +105,17 @@ def _pods_table(view: MeshView) -> Table:
         ready, wanted = view.counts.get(pod.component, (0, 0))
         service = f"{pod.component} {ready}/{wanted}" if pod.component != seen else ""
         seen = pod.component
-        table.add_row(service, escape(pod.name), _state(pod), _health(pod), *_figures(pod))
+        table.add_row(service, escape(_short_name(view, pod)), _state(pod), _health(pod), *_figures(pod))
     for component, (ready, wanted) in view.counts.items():
         if not any(pod.component == component for pod in view.pods):
             table.add_row(f"{component} {ready}/{wanted}", "[dim]no pods[/]")
     return table
+
+
+def _short_name(view: MeshView, pod: PodView) -> str:
+    """Return what tells a pod from the others of its component; the whole name would leave no room for figures."""
+    deployment = view.release.deployments.get(pod.component)
+    return pod.name.replace(name_of(deployment), "…", 1) if deployment else pod.name
 
 
 def _state(pod: PodView) -> str:

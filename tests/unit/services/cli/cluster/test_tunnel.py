@@ -20,7 +20,7 @@ class Echo(socketserver.StreamRequestHandler):
     """Answers each line with the port it came to."""
 
     def handle(self) -> None:
-        port = self.server.server_address[1]
+        port = self.request.getsockname()[1]
         for line in self.rfile:
             self.wfile.write(f"{port} ".encode() + line)
 

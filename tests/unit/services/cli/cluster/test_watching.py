@@ -27,7 +27,7 @@ def follow(
             seen.append(set(found))
             if left:
                 step = left.pop(0)
-                threading.Thread(target=lambda step=step: (time.sleep(0.05), step())).start()
+                threading.Timer(0.05, step).start()
         if set(found) == wanted and not left:
             break
     return seen
