@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.cores import available_cores
 from services.runtime.repository.policy import VersionPolicies
 from services.runtime.sources import DataSettings
 
@@ -177,11 +177,11 @@ class ModelServiceSettings(ServiceSettings):
         description="Folder of recommendation bundles: <tenant>/<version>/manifest.json.",
     )
     engines: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
+        default_factory=available_cores,
         ge=1,
         le=256,
-        description="Model runs at the same time in this process, one thread each. One a core is best; more only "
-        "adds switching.",
+        description="Model runs at the same time in this process, one thread each. One a core is best, which is the "
+        "default and goes by a container's limit; more only adds switching.",
     )
     tenant_from_metadata: bool = Field(
         default=True,

@@ -21,6 +21,7 @@ from tests.support.certificates import Authority, MountedSecret
 from tests.support.clients import outcome_of
 from tests.support.dummy_model import write_model
 from tests.support.dummy_service import DummyService
+from tests.support.processes import service_process
 
 REQUEST = pb.ClassifyTextRequest(texts=["x"])
 HOLD = pb.ClassifyTextRequest(texts=["hold"])
@@ -135,3 +136,13 @@ async def test_files_that_cannot_be_used_are_named_by_their_settings(tmp_path: P
     missing = tmp_path / "ca.crt"
     with pytest.raises(CannotStart, match=f"MARQUEE_ORCHESTRATOR_MESH_TLS_CA_FILE: {missing} cannot be read"):
         Channels({"text": "x"}, tls_files(OrchestratorSettings(mesh_tls_ca_file=missing)), lambda _: None)
+
+
+async def test_a_process_that_cannot_use_them_ends_with_one_clear_line(tmp_path: Path) -> None:
+    missing = tmp_path / "ca.crt"
+    store = f"sqlite:///{tmp_path / 'marquee.sqlite'}"
+    async with service_process("orchestrator", store_url=store, mesh_tls_ca_file=missing) as process:
+        assert await process.exit_code() == 1
+    setting = "MARQUEE_ORCHESTRATOR_MESH_TLS_CA_FILE"
+    assert process.lines[-1] == f"marquee orchestrator: {setting}: {missing} cannot be read: no such file or directory"
+    assert not [line for line in process.lines if "Traceback" in line]
