@@ -5,12 +5,12 @@ buttons. The three parts differ in the seed of the console and the buttons, and 
 
 | part | seeds | seconds of play | frames a seed |
 |---|---|---|---|
-| fit | 0, 1, 2, 3 | 1 to 11 | 40 |
-| validation | 10 | 1 to 11 | 10 |
-| test | 100, 101 | 20 to 28 | 25 |
+| fit | 0 to 7 | 1 to 18 | 30 |
+| validation | 10 | 1 to 18 | 10 |
+| test | 104, 105 | 20 to 28 | 25 |
 
 A game that ends starts again and the clock runs on. No picture of a game may be committed: they are collected again
-where they are needed, which takes about five minutes of one core, and kept in the data folder.
+where they are needed, which takes about eight minutes of one core, and kept in the data folder.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Part:
 
 
 PARTS = {
-    "fit": Part((0, 1, 2, 3), 10, 170, 40),
-    "validation": Part((10,), 10, 170, 10),
-    "test": Part((100, 101), 300, 420, 25),
+    "fit": Part(range(8), 10, 270, 30),
+    "validation": Part((10,), 10, 270, 10),
+    "test": Part((104, 105), 300, 420, 25),
 }
 
 Pixels = NDArray[np.uint8]

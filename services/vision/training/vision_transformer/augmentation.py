@@ -63,4 +63,4 @@ def recoloured(pixels: Tensor, most: float, generator: torch.Generator) -> Tenso
 
 def screenshots(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Changes for screenshots: another screen's colours and borders. Never mirrored: text and scenes have a side."""
-    return recoloured(zoomed(pixels, 0.08, generator), 0.12, generator)
+    return recoloured(zoomed(pixels, 0.08, generator), 0.06, generator)

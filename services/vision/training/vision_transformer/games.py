@@ -9,7 +9,7 @@ from services.vision.training.vision_transformer.network import NetworkShape, Vi
 
 NAME = "vit-atari-games"
 STEM = ((32, 7, 3), (64, 3, 2), (96, 3, 2))
-OPTIONS = FittingOptions(epochs=6, rate=1.5e-3, batch=64, left_after=4)
+OPTIONS = FittingOptions(epochs=8, rate=1.5e-3, batch=64)
 
 
 def pictures(part: str) -> Pictures:

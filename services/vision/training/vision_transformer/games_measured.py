@@ -16,9 +16,6 @@ from services.vision.training.data.atari_screenshots import (
 from services.vision.training.vision_transformer import measuring
 from services.vision.training.vision_transformer.measuring import Accuracy, Classes, Floats
 
-# Neighbouring frames are alike and the network takes 20 ms a frame, so some of them fit the classifier and ask it.
-CNN_FIT_EVERY, CNN_TEST_EVERY = 8, 2
-
 
 @dataclass(frozen=True)
 class GamesFigures:
@@ -43,7 +40,7 @@ def test_runs() -> Classes:
 
 
 def measure_games(graph: bytes) -> GamesFigures:
-    """Measures the graph beside both baselines; about seven minutes of one core the first time.
+    """Measures the graph beside both baselines; about ten minutes of one core the first time.
 
     Raises:
         SourceUnavailable: ale-py is not installed, or in another version.
@@ -58,7 +55,7 @@ def measure_games(graph: bytes) -> GamesFigures:
     return GamesFigures(
         transformer=measuring.accuracy(given, true, runs),
         centroid=measuring.accuracy(simple, true, runs),
-        cnn=measuring.accuracy(linear, true[::CNN_TEST_EVERY], runs[::CNN_TEST_EVERY]),
+        cnn=measuring.accuracy(linear, true, runs),
         games=measuring.accuracy(right.astype(np.int64), np.ones(len(names), np.int64)),
         repeated=float(known.mean()),
         unseen=measuring.accuracy(given[~known], true[~known], np.unique(runs[~known], return_inverse=True)[1]),
@@ -71,11 +68,11 @@ def _linear() -> Classes:
         load_screenshots(part) for part in ("fit", "validation", "test")
     )
     return measuring.linear_on_vectors(
-        _vectors(fit_files[::CNN_FIT_EVERY], "fit"),
-        fit_classes[::CNN_FIT_EVERY],
-        _vectors(validation_files[::CNN_TEST_EVERY], "validation"),
-        validation_classes[::CNN_TEST_EVERY],
-        _vectors(files[::CNN_TEST_EVERY], "test"),
+        _vectors(fit_files, "fit"),
+        fit_classes,
+        _vectors(validation_files, "validation"),
+        validation_classes,
+        _vectors(files, "test"),
     )
 
 
