@@ -135,7 +135,8 @@ class TestDrain:
         ):
             stub = text_service_pb2_grpc.TextServiceStub(channel)
             callers = [asyncio.create_task(call(stub)) for _ in range(30)]
-            await asyncio.sleep(0.3)
+            while codes.count(grpc.StatusCode.OK) < 200:
+                await asyncio.sleep(0.02)
             await server.server.stop()
             await asyncio.wait_for(asyncio.gather(*callers), 10)
         assert codes.count(grpc.StatusCode.OK) > 100
