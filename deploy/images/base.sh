@@ -15,7 +15,7 @@ fi
 root=$(mktemp --directory)
 trap 'rm -rf "$root"' EXIT
 echo "Unpacking Debian 12 with Python 3.11 (some minutes)"
-debootstrap --variant=minbase --include=python3.11,python3.11-venv,binutils,ca-certificates bookworm "$root" >"$root.log" 2>&1 || {
+debootstrap --variant=minbase --include=python3.11,python3.11-venv,binutils,libgomp1,ca-certificates bookworm "$root" >"$root.log" 2>&1 || {
   tail -n 20 "$root.log" "$root/debootstrap/debootstrap.log" >&2 || true
   exit 1
 }

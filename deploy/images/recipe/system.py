@@ -18,19 +18,19 @@ from pathlib import Path
 
 # For people who look into a container and for init containers that copy models.
 PROGRAMS = ("cat", "cp", "env", "id", "ls", "mkdir", "sh", "sleep")
-# The wheels' libraries want more of the C library than the interpreter, and C++. Some processors have no libmvec.
+# The wheels' libraries want more of the C library than the interpreter, C++ and OpenMP. Some processors have no libmvec.
 LIBRARIES = (
-    "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "libresolv.so.2", "librt.so.1",
-    "libstdc++.so.6", "libutil.so.1",
+    "libdl.so.2", "libgcc_s.so.1", "libgomp.so.1", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "libresolv.so.2",
+    "librt.so.1", "libstdc++.so.6", "libutil.so.1",
 )  # fmt: skip
 FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/os-release", "/etc/debian_version", "/etc/nsswitch.conf")
 USERS = "root:x:0:0:root:/:/bin/sh\nmarquee:x:65532:65532:marquee:/var/lib/marquee:/bin/sh\n"
 GROUPS = "root:x:0:\nmarquee:x:65532:\n"
-# Of the standard library: what develops, draws windows or is a test.
+# Of the standard library: what develops, draws windows, is a test, or reads East Asia's older character sets.
 UNWANTED = (
     "__pycache__", "config-*", "dist-packages", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
-    "site-packages", "test", "tests", "tkinter", "turtle.py", "turtledemo", "_curses*.so", "_dbm*.so", "_gdbm*.so",
-    "_test*.so", "_tkinter*.so", "_xxtest*.so", "nis*.so", "readline*.so", "xx*.so", "*.a",
+    "site-packages", "test", "tests", "tkinter", "turtle.py", "turtledemo", "_codecs_*.so", "_curses*.so", "_dbm*.so",
+    "_gdbm*.so", "_test*.so", "_tkinter*.so", "_xxtest*.so", "nis*.so", "readline*.so", "xx*.so", "*.a",
 )  # fmt: skip
 PACKAGES = Path("/var/lib/dpkg")
 

@@ -17,15 +17,19 @@ UNWANTED = (
     # Where in the builder our own wheels lay.
     "marquee*.dist-info/direct_url.json",
     "numpy/f2py", "numpy/distutils", "numpy/_pyinstaller", "numpy/_core/include",
+    "numpy/_core/_simd*.so", "numpy/_core/*_tests*.so",
     # Exporters and quantisation: tools of the training environment.
     "onnxruntime/transformers", "onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/datasets",
-    # Pillow's text, colour profiles, windows and AVIF. The vision service decodes JPEG, PNG and WebP.
+    # Pillow's text, colour profiles, windows, and most formats. The vision service decodes JPEG, PNG and WebP.
+    "PIL/[!BGJMPTW]*ImagePlugin.py", "PIL/ImageFont.py", "PIL/ImageTk.py", "PIL/ImageCms.py",
     "PIL/_avif*", "PIL/_imagingcms*", "PIL/_imagingft*", "PIL/_imagingtk*", "PIL/_imagingmath*", "PIL/_imagingmorph*",
     "pillow.libs/libavif*", "pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*", "pillow.libs/liblcms2*",
     "pillow.libs/libbrotli*", "pillow.libs/libpng*",
     # A second copy of the engine, for programs in C. Python's module has the engine inside.
     "onnxruntime/capi/libonnxruntime.so*",
-    "pyarrow/include", "pyarrow/src",
+    "pyarrow/include", "pyarrow/src", "implicit/gpu/*.so",
+    # Contracts of Google's own services; ours use google.rpc.
+    "google/api", "google/cloud", "google/gapic", "google/logging", "google/longrunning", "google/type",
 )  # fmt: skip
 # What lies below services/ in an image besides the component itself.
 ALWAYS = {"runtime"}
@@ -54,10 +58,15 @@ def trim_services(packages: Path, component: str) -> None:
 
 
 def strip(packages: Path) -> None:
-    """Take the symbols out of extension modules. Bundled libraries have none worth it and are left as they came."""
+    """Take the symbols out of extension modules.
+
+    Libraries that were bundled with them stay as they came: `strip` breaks the pages of those that were edited to be
+    bundled.
+    """
     modules = [
         path for path in packages.rglob("*.so") if not path.is_symlink() and not path.parent.name.endswith(".libs")
     ]
+    modules = [path for path in modules if "nvidia" not in path.parts]
     subprocess.run(["strip", "--strip-unneeded", *map(str, modules)], check=True)
 
 
