@@ -16,7 +16,7 @@ WHITE = 250.0
 
 
 def fail_at_white(version: Path, images: str) -> None:
-    """Change a published model so that its runs fail when the mean of the input `images` is white.
+    """Change a published model so that its runs fail when the mean of a row of the input `images` is white.
 
     Args:
         version: the folder of its version.
@@ -33,7 +33,10 @@ def fail_at_white(version: Path, images: str) -> None:
     graph.node.extend(
         [
             helper.make_node("Cast", [images], ["guarded_values"], to=TensorProto.FLOAT),
-            helper.make_node("ReduceMean", ["guarded_values"], ["guarded_mean"], keepdims=0),
+            # Of each row: whether a run fails must not depend on what else is in its batch.
+            helper.make_node("Flatten", ["guarded_values"], ["guarded_rows"], axis=1),
+            helper.make_node("ReduceMean", ["guarded_rows"], ["guarded_means"], axes=[1], keepdims=0),
+            helper.make_node("ReduceMax", ["guarded_means"], ["guarded_mean"], keepdims=0),
             helper.make_node("Greater", ["guarded_mean", "white"], ["is_white"]),
             helper.make_node("Cast", ["is_white"], ["place"], to=TensorProto.INT64),
             # A table of one entry: there is no second, and the run ends with an error.
