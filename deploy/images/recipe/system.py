@@ -18,7 +18,7 @@ from pathlib import Path
 
 # For people who look into a container and for init containers that copy models.
 PROGRAMS = ("cat", "cp", "env", "id", "ls", "mkdir", "sh", "sleep")
-# The wheels' libraries want more of the C library than the interpreter, C++ and OpenMP. Some processors have no libmvec.
+# What the wheels are linked with besides: more of the C library, C++ and OpenMP. Some processors have no libmvec.
 LIBRARIES = (
     "libdl.so.2", "libgcc_s.so.1", "libgomp.so.1", "libm.so.6", "libmvec.so.1", "libpthread.so.0", "libresolv.so.2",
     "librt.so.1", "libstdc++.so.6", "libutil.so.1",
