@@ -151,12 +151,12 @@ class ClusterApi:
         from kubernetes.stream import ws_client
 
         _, url, headers, _, _ = self._request("GET", path, query, None)
-        names = {name.lower(): value for name, value in headers.items()}
+        names = {name.lower(): value for name, value in headers.items() if name.lower() == "authorization"}
         try:
             return ws_client.create_websocket(
                 self.configuration,
                 ws_client.get_websocket_url(url),
-                {"authorization": names.get("authorization", ""), "sec-websocket-protocol": protocol},
+                {**names, "sec-websocket-protocol": protocol},
             )
         except websocket.WebSocketBadStatusException as error:
             body = error.resp_body if isinstance(error.resp_body, bytes) else b""

@@ -98,7 +98,10 @@ def _is_peer(peer: Object, labels: Labels) -> bool:
     """Tell whether a peer of a rule is a pod of the same namespace with these labels."""
     if peer.get("namespaceSelector"):
         return False  # names other namespaces, or this one by its labels, which are not looked up
-    return "podSelector" in peer and _selects(peer["podSelector"], labels)
+    if "podSelector" in peer:
+        return _selects(peer["podSelector"], labels)
+    everywhere = (peer.get("ipBlock") or {}).get("cidr") in ("0.0.0.0/0", "::/0")
+    return everywhere or "namespaceSelector" in peer
 
 
 def _has_port(ports: list[Object] | None, port: int) -> bool:

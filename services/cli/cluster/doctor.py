@@ -64,7 +64,7 @@ def doctor(
     api = connect(context, namespace)
     looks = cluster_looks(api, namespace or api.namespace)
     found: list[Check] = []
-    with output.status("Looking at the cluster …") if not as_json else output.status(""):
+    with output.status("Looking at the cluster …"):
         for name, look in looks:
             found += guarded(name, look)
         found += _of_release(api, where, try_arrows)

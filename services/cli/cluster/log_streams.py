@@ -18,6 +18,9 @@ from services.cli.failures import CommandFailed
 
 _SILENCE_SECONDS = 3600.0
 _READ_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 60.0
+_NOTHING_YET = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+"""What a container that has not started, and a pod that is gone, answer."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 _ENDED = ("Succeeded", "Failed")
@@ -51,8 +54,12 @@ def read_logs(api: ClusterApi, namespace: str, pods: list[Object], wishes: LogWi
     """Return what the pods have said, in the order of time."""
     lines: list[LogLine] = []
     for pod in pods:
-        with _lines(api, namespace, pod, wishes, follow=False) as found:
-            lines += found
+        try:
+            with _lines(api, namespace, pod, wishes, follow=False) as found:
+                lines += found
+        except Refused as error:
+            if error.status not in _NOTHING_YET:
+                raise
     return sorted(lines, key=lambda line: line.time)
 
 
@@ -87,9 +94,9 @@ class LogFollower:
         try:
             while (left := end - time.monotonic()) > 0:
                 try:
-                    line = self._lines.get(timeout=left)
+                    line = self._lines.get(timeout=min(left, _LONGEST_WAIT_SECONDS))
                 except queue.Empty:
-                    return
+                    continue
                 if isinstance(line, CommandFailed):
                     raise line
                 yield line

@@ -159,6 +159,24 @@ def test_what_the_charts_policies_allow(caller: str, called: str, port: int, all
     assert both is allowed
 
 
+@pytest.mark.parametrize(
+    ("peer", "allowed"),
+    [
+        ({"podSelector": {}}, True),
+        ({"namespaceSelector": {}}, True),
+        ({"namespaceSelector": {"matchLabels": {"name": "other"}}}, False),
+        ({"ipBlock": {"cidr": "0.0.0.0/0"}}, True),
+        ({"ipBlock": {"cidr": "192.0.2.0/24"}}, False),
+        ({"podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["a"]}]}}, True),
+        ({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}, False),
+    ],
+)
+def test_who_is_meant_by_a_rule(peer: Object, allowed: bool) -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [peer], "ports": [{"port": "grpc"}]}]}
+    policy = {"metadata": {"name": "one"}, "spec": spec}
+    assert allows([policy], "Ingress", labels("text"), {"role": "caller"}, 50061) is allowed
+
+
 def certificate(folder: Path, days: int) -> str:
     """A self-signed certificate in PEM form that begins now."""
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

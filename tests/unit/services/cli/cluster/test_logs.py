@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from services.cli.cluster.api import ClusterApi
 from services.cli.cluster.log_streams import LogFollower, LogWishes
@@ -38,16 +39,22 @@ def test_following_goes_on_over_broken_connections_restarts_and_new_pods(cluster
     cluster.say("marquee-text-0", "2026-11-29T06:00:01.1Z one", "2026-11-29T06:00:01.2Z two")
     follower = LogFollower(api, "media", "app.kubernetes.io/component=text", LogWishes())
     said: list[str] = []
-    steps = {
-        "two": lambda: (cluster.drop_watches(), cluster.say("marquee-text-0", "2026-11-29T06:00:01.3Z three")),
-        "three": lambda: (
-            cluster.end_log("marquee-text-0"),  # the container ends, and is started again
-            threading.Event().wait(0.3),
-            cluster.ended_logs.clear(),
-            cluster.say("marquee-text-0", "2026-11-29T06:00:05Z four"),
-        ),
-        "four": lambda: (cluster.say("marquee-text-1", "2026-11-29T06:00:06Z five"), cluster.put(PODS, pod("text", 1))),
-    }
+
+    def break_off() -> None:
+        cluster.drop_watches()
+        cluster.say("marquee-text-0", "2026-11-29T06:00:01.3Z three")
+
+    def start_again() -> None:
+        cluster.end_log("marquee-text-0")
+        time.sleep(0.3)
+        cluster.ended_logs.clear()
+        cluster.say("marquee-text-0", "2026-11-29T06:00:05Z four")
+
+    def scale_up() -> None:
+        cluster.say("marquee-text-1", "2026-11-29T06:00:06Z five")
+        cluster.put(PODS, pod("text", 1))
+
+    steps = {"two": break_off, "three": start_again, "four": scale_up}
     for line in follower.lines(60):
         said.append(line.text)
         if line.text in steps:

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from services.cli.cluster import port_forward
 from tests.support.kubernetes_api import FakeCluster
 from tests.support.kubernetes_objects import deployment, fill, pod
 from tests.support.scripted_mesh import Script
@@ -17,7 +16,7 @@ def interrupt(seconds: float) -> None:
 
 
 def test_it_prints_the_variables_that_lead_there(script: Script, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(port_forward.time, "sleep", interrupt)
+    monkeypatch.setattr("services.cli.cluster.port_forward.time.sleep", interrupt)
     result = run("cluster", "port-forward", "--port", "0", "orchestrator", "text")
     assert result.exit_code == 0
     names = [line.partition("=")[0] for line in result.output.splitlines() if line.startswith("export")]

@@ -78,7 +78,8 @@ def test_whoever_changes_it_at_the_same_time_is_not_overwritten(
     cluster: FakeCluster, run: Run, monkeypatch: Any
 ) -> None:
     fill(cluster)
-    path, meddled = f"{DEPLOYMENTS}/marquee-text/scale", []
+    path = f"{DEPLOYMENTS}/marquee-text/scale"
+    meddled: list[Object] = []
     change = cluster.change
 
     serve = kubernetes_api._Handler._scale
