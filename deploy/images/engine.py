@@ -147,7 +147,7 @@ class Engine:
         Raises:
             EngineFailed: the container could not be started.
         """
-        arguments = ["run", "--detach"]
+        arguments = ["run", "--detach", "--pull=never"]
         arguments += [f"--name={name}"] if name else []
         arguments += [f"--network={network}"] if network else []
         arguments += [f"--env={key}={value}" for key, value in (environment or {}).items()]
