@@ -82,7 +82,7 @@ def _mesh() -> Dashboard:
                 thresholds=(0.1, 1),
             ),
             Panel(
-                "Age of the oldest bundle",
+                "Oldest bundle",
                 "Time since the oldest bundle that serves a tenant was fitted.",
                 [Query(f"time() - min(marquee_bundle_create_time_seconds{{{front}}})")],
                 "s",

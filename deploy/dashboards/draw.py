@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -112,7 +113,7 @@ def _card(figure: Figure, box: Box, panel: Mapping[str, Any]) -> None:
     gap_x, gap_y = 0.003, 0.09 / figure.get_figheight()
     size = (x + gap_x, y + gap_y), width - 2 * gap_x, height - 2 * gap_y
     figure.patches.append(
-        Rectangle(*size, transform=figure.transFigure, facecolor=_PAPER, edgecolor="#d0d7de", linewidth=0.6)
+        Rectangle(*size, transform=figure.transFigure, facecolor=_PAPER, edgecolor="#d0d7de", linewidth=0.6, zorder=-1)
     )
     top = y + height - gap_y - 0.16 / figure.get_figheight()
     figure.text(x + gap_x + 0.006, top, panel["title"], size=8.5, weight="bold", color=_INK, va="center")
@@ -140,7 +141,7 @@ def _graph(figure: Figure, box: Box, panel: Mapping[str, Any], found: Sequence[S
     x, y, width, height = box
     inch_x, inch_y = 1 / figure.get_figwidth(), 1 / figure.get_figheight()
     axes = figure.add_axes(
-        (x + 0.62 * inch_x, y + 0.92 * inch_y, width - 0.8 * inch_x, height - 1.34 * inch_y), facecolor=_PAPER
+        (x + 0.62 * inch_x, y + 0.78 * inch_y, width - 0.8 * inch_x, height - 1.2 * inch_y), facecolor=_PAPER
     )
     defaults = panel["fieldConfig"]["defaults"]
     ordered = sorted(found, key=lambda one: -_mean(one.values))
@@ -148,7 +149,8 @@ def _graph(figure: Figure, box: Box, panel: Mapping[str, Any], found: Sequence[S
         _stack(axes, ordered)
     else:
         for one in ordered:
-            axes.plot(_moments(one.moments), one.values, linewidth=1.1, label=one.name)
+            moments, values = _with_gaps(one)
+            axes.plot(_moments(moments), values, linewidth=1.1, label=one.name)
     if not found:
         axes.text(0.5, 0.5, "nothing happened", transform=axes.transAxes, size=9, color=_FAINT, ha="center")
     _dress(axes, defaults["unit"])
@@ -162,6 +164,19 @@ def _graph(figure: Figure, box: Box, panel: Mapping[str, Any], found: Sequence[S
             handles[:_MOST_IN_LEGEND], shown, loc="upper left", bbox_to_anchor=(-0.12, -0.13), ncols=2, fontsize=6.5,
             frameon=False, handlelength=1.0, columnspacing=1.0, labelspacing=0.25, borderaxespad=0, labelcolor=_INK,
         )  # fmt: skip
+
+
+def _with_gaps(one: Series) -> tuple[list[float], list[float]]:
+    """Return moments and values with NaN where a value is missing, so that no line is drawn over it."""
+    steps = [after - before for before, after in itertools.pairwise(one.moments)]
+    moments, values = [], []
+    for moment, value, step in zip(one.moments, one.values, [*steps, 0.0], strict=True):
+        moments.append(moment)
+        values.append(value)
+        if step > 1.5 * min(steps, default=0.0):
+            moments.append(moment + step / 2)
+            values.append(math.nan)
+    return moments, values
 
 
 def _stack(axes: Axes, ordered: Sequence[Series]) -> None:

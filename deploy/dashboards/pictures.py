@@ -49,6 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.dashboards.pictures", description=__doc__)
     parser.add_argument("--minutes", type=float, default=8.0, help="how long the load lasts")
     parser.add_argument("--rate", type=float, default=8.0, help="calls a second of people who look around")
+    parser.add_argument(
+        "--data", type=Path, help="data folder of a mesh that has MovieLens and a bundle; else one is made"
+    )
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pictures")
     arguments = parser.parse_args()
     collector = trace_picture.Collector()
@@ -58,15 +61,16 @@ def main() -> None:
         environment[f"MARQUEE_{name.upper()}_TRACING_ENDPOINT"] = collector.endpoint
         environment[f"MARQUEE_{name.upper()}_TRACING_SAMPLE_RATIO"] = "0.2"
     with TemporaryDirectory(prefix="marquee-pictures-") as name:
-        folder = Path(name)
-        with contextlib.suppress(FileNotFoundError):
-            (folder / "sources").symlink_to((DataSettings().data_directory / "sources").resolve(strict=True))
+        folder = arguments.data or Path(name)
+        if arguments.data is None:
+            with contextlib.suppress(FileNotFoundError):
+                (folder / "sources").symlink_to((DataSettings().data_directory / "sources").resolve(strict=True))
         with LocalMesh(folder, port=0, environment=environment) as mesh:
             mesh.wait_ready(600)
-            for command in (["import", "movielens"], ["train"]):
+            for command in [] if arguments.data else [["import", "movielens"], ["train"]]:
                 _say(f"marquee {' '.join(command)}")
                 _marquee(mesh, *command)
-            with _prometheus(folder, ports) as url:
+            with _prometheus(Path(name), ports) as url:
                 start = time.time()
                 _load(mesh, arguments.minutes * 60, arguments.rate)
                 asked = Prometheus(url, start, time.time(), _SCRAPE_SECONDS, _EVERYTHING)

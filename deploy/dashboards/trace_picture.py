@@ -49,7 +49,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         """Keep spans."""
         with self._lock:
             for resource in request.resource_spans:
-                service = str(_attributes(resource.resource)["service.name"])
+                service = str(_attributes(resource.resource)["service.name"]).removeprefix("marquee-")
                 for scope in resource.scope_spans:
                     for one in scope.spans:
                         begin, end = one.start_time_unix_nano / 1e6, one.end_time_unix_nano / 1e6
