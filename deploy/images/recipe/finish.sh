@@ -13,7 +13,7 @@ done
 
 if [ "$component" = trainer ]; then
   start='/opt/marquee/bin/marquee'
-  module=services.cli.main
+  module=services.cli.main,services.classical.training.ials,services.classical.training.tree_ranker
 else
   start="/opt/marquee/bin/python -m services.$component.main"
   module=services.$component.main

@@ -16,7 +16,7 @@ UNWANTED = (
     "**/__pycache__", "pip", "pip-*", "setuptools", "setuptools-*",
     # Where in the builder our own wheels lay.
     "marquee*.dist-info/direct_url.json",
-    "numpy/f2py", "numpy/distutils", "numpy/_pyinstaller", "numpy/_core/include",
+    "numpy/distutils", "numpy/_pyinstaller", "numpy/_core/include",
     "numpy/_core/_simd*.so", "numpy/_core/*_tests*.so",
     # Exporters and quantisation: tools of the training environment.
     "onnxruntime/transformers", "onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/datasets",
@@ -31,6 +31,8 @@ UNWANTED = (
     # Contracts of Google's own services; ours use google.rpc.
     "google/api", "google/cloud", "google/gapic", "google/logging", "google/longrunning", "google/type",
 )  # fmt: skip
+# SciPy, which only the trainer has, imports everything that NumPy names.
+UNWANTED_WITHOUT_SCIPY = ("numpy/f2py",)
 # What lies below services/ in an image besides the component itself.
 ALWAYS = {"runtime"}
 TRAINER = {"classical", "cli", "orchestrator", "runtime", "text", "vision"}
@@ -73,7 +75,7 @@ def strip(packages: Path) -> None:
 def main(environment: Path, component: str) -> None:
     """Trim the environment."""
     packages = next(environment.glob("lib/python3.*/site-packages"))
-    for pattern in UNWANTED:
+    for pattern in (*UNWANTED, *(() if (packages / "scipy").exists() else UNWANTED_WITHOUT_SCIPY)):
         for path in list(packages.glob(pattern)):
             remove(path)
     trim_services(packages, component)
