@@ -189,7 +189,7 @@ def _stack(axes: Axes, ordered: Sequence[Series]) -> None:
 
 
 def _dress(axes: Axes, unit: str) -> None:
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _in_words(value, unit)))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=5))  # type: ignore[no-untyped-call]

@@ -17,6 +17,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # the backend is chosen first
 
 _COLOURS = {"orchestrator": "#3b6fb6", "text": "#2f7d46", "vision": "#8a4fbf", "classical": "#b25000"}
+# What a bundle's scorers are called: they belong to the bundle, not to a model of the repository.
+_UNNAMED = "unnamed"
 _RECOMMEND = "RecommendationService/Recommend"
 
 
@@ -86,7 +88,7 @@ def draw(spans: list[Span], title: str, path: Path) -> str:
             -line, max(span.milliseconds, 0.02), left=begin, height=0.62, color=_COLOURS.get(span.service, "#888")
         )
         model = span.attributes.get("marquee.model")
-        told = f"{name}  {span.milliseconds:.2f} ms" + (f"  ({model})" if model else "")
+        told = f"{name}  {span.milliseconds:.2f} ms" + (f"  ({model})" if model not in (None, _UNNAMED) else "")
         lines.append(
             f"{begin:7.2f} {span.milliseconds:7.2f}  {span.service:12s}  {told.partition(' ms')[0].rpartition('  ')[0]}"
         )
