@@ -19,7 +19,9 @@ _DETAILS = "grpc-status-details-bin"
 _MOST_KNOWN_DETAILS = 1000
 CHANNEL_OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # else channels to one address would share a connection
-    ("grpc.enable_retries", 0),  # a call that was tried twice is not one call
+    # No retry policy either, so a call is tried once: gRPC repeats by itself only what no server has seen, as when a
+    # connection ends with age in the very moment of the call.
+    ("grpc.service_config_disable_resolution", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.max_receive_message_length", 64 << 20),
