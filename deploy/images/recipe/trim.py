@@ -27,7 +27,7 @@ UNWANTED = (
     "pillow.libs/libbrotli*", "pillow.libs/libpng*",
     # A second copy of the engine, for programs in C. Python's module has the engine inside.
     "onnxruntime/capi/libonnxruntime.so*",
-    "pyarrow/include", "pyarrow/src", "implicit/gpu/*.so",
+    "pyarrow/include", "pyarrow/src", "implicit/gpu/*.so", "faiss/contrib",
     # Contracts of Google's own services; ours use google.rpc.
     "google/api", "google/cloud", "google/gapic", "google/logging", "google/longrunning", "google/type",
 )  # fmt: skip
@@ -56,6 +56,7 @@ def trim_services(packages: Path, component: str) -> None:
     if component != "trainer":
         for folder in services.glob("*/training"):
             remove(folder)
+        remove(packages / "marquee_client")
         remove(packages.parents[2] / "bin" / "marquee")
 
 
