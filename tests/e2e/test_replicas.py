@@ -26,7 +26,7 @@ _CALLERS = 8
 _PAUSE_SECONDS = 0.005
 _PATIENCE_SECONDS = 240
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 async def test_new_replicas_get_their_share_soon_after_their_names_are_known(models: Path) -> None:
