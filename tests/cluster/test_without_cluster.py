@@ -113,7 +113,7 @@ def test_they_ask_for_little(rendered: list[dict[str, Any]]) -> None:
         for one in rendered
         if one["kind"] == "Deployment"
     ]
-    assert sum(int(one["cpu"].removesuffix("m")) for one in requests) <= 250
+    assert sum(int(one["cpu"].removesuffix("m")) for one in requests) <= 500
     assert sum(int(one["memory"].removesuffix("Mi")) for one in requests) <= 1024
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _HERE in item.path.parents:
             for mark in (pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(_SECONDS)):
                 item.add_marker(mark)
+
+
+@pytest.fixture(scope="module")
+def busy() -> str:
+    """Why a measured time says nothing here: the machine is busy with other things. Empty when it is not."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    return f"load {load:.0f} on {processors} processors before the test" if load > 2 * processors else ""
 
 
 @pytest.fixture(scope="session")

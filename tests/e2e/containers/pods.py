@@ -2,8 +2,8 @@
 
 - Services are network aliases: the engine's DNS answers with all containers of a name, as for a headless Service, so
   that the addresses in the chart are used as they stand.
-- An emptyDir is a tmpfs, open to everybody, as the kubelet makes it; a PersistentVolumeClaim is a folder of this
-  machine, which all pods share; a Secret is a folder, mounted read-only.
+- An emptyDir is a folder of this machine, open to everybody, as the kubelet makes it; a PersistentVolumeClaim is one
+  that all pods share; a Secret is one that is mounted read-only. Limits on their sizes are not kept.
 - Requests for processors and pull policies mean nothing here. The limit on memory is set where the engine can.
 """
 
@@ -94,11 +94,6 @@ class Pods:
         options = []
         for mount in container.get("volumeMounts", []):
             volume, path = volumes[mount["name"]], mount["mountPath"]
-            if "emptyDir" in volume and "subPath" not in mount:
-                size = volume["emptyDir"].get("sizeLimit")
-                limit = f",size={bytes_of(size)}" if size else ""
-                options.append(f"--tmpfs={path}:rw,mode=1777{limit}")
-                continue
             source = self._source(volume)
             if "subPath" in mount:
                 source /= mount["subPath"]
