@@ -14,8 +14,8 @@ from tests.cluster.load_pod import LoadReport
 from tests.cluster.mesh import Mesh
 from tests.cluster.settings import ClusterTestSettings
 
-# Of answers that lack a part, for example as a step ran out of time while new pods took all processors.
-_MOST_INCOMPLETE = 0.01
+# Of answers that lack a part: with one pod a service, the orchestrator finds the new one when the old one says that it ends.
+_MOST_INCOMPLETE = 0.03
 _LONGEST_BREAK_SECONDS = 60
 
 
