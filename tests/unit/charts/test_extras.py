@@ -36,6 +36,19 @@ def test_one_service_monitor_finds_all_services() -> None:
     assert all(selector.items() <= service["metadata"]["labels"].items() for service in services)
 
 
+def test_alerts_link_to_where_the_team_reads_the_runbooks() -> None:
+    page = "https://wiki.example.com/runbooks"
+    (rule,) = chart(MONITORING | {"monitoring.prometheusRule.runbook": page}).kind("PrometheusRule")
+    links = [
+        one["annotations"]["runbook_url"]
+        for group in rule["spec"]["groups"]
+        for one in group["rules"]
+        if "alert" in one
+    ]
+    assert len(links) > 20
+    assert all(link.startswith(f"{page}#") for link in links)
+
+
 def test_alerts_and_dashboards_are_those_of_the_repository() -> None:
     rendered = chart(MONITORING)
     expected = [
