@@ -14,7 +14,7 @@ from tests.cluster.load_pod import LoadReport
 from tests.cluster.mesh import Mesh
 from tests.cluster.settings import ClusterTestSettings
 
-# Of answers that lack a part: with one pod a service, the orchestrator finds the new one when the old one says that it ends.
+# Of answers that lack a part: one pod's successor is found when the old one says that it ends.
 _MOST_INCOMPLETE = 0.03
 _LONGEST_BREAK_SECONDS = 60
 

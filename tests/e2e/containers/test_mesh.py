@@ -190,6 +190,6 @@ def test_replacing_model_services_under_load_loses_no_call(
 
     tell(f"three services replaced: {report}")
     assert not report.failed, report.examples
-    # With one pod a service, the orchestrator finds the new one when the old one says that it ends: a moment's fallback.
+    # One pod's successor is found when the old one says that it ends: a moment's fallback.
     assert sum(report.incomplete.values()) <= _MOST_INCOMPLETE * report.total, report.incomplete
     assert codes == {"text": [0], "vision": [0], "classical": [0]}
