@@ -24,6 +24,7 @@ CONTRACTS: dict[Family, str] = {
 }
 _LOOK_SECONDS = 5.0
 _LONGEST_CALL_SECONDS = 3600.0
+_CLOSING_SECONDS = 2.0
 
 
 def service_config(contract: str) -> str:
@@ -102,10 +103,14 @@ class Channels:
         if self._watching is not None:
             self._watching.cancel()
         leaving = dict(self._leaving)
-        for task in leaving:
-            task.cancel()
-        await asyncio.gather(*leaving, return_exceptions=True)
-        await asyncio.gather(*(channel.close() for channel in [*leaving.values(), *self._channels.values()]))
+        # gRPC ignores a second close, and a cancelled one leaves its calls alone: ended calls let the first one finish.
+        for channel in leaving.values():
+            for call in tuple(getattr(channel, "_active_calls", ())):
+                call.cancel()
+        if leaving:
+            for late in (await asyncio.wait(leaving, timeout=_CLOSING_SECONDS))[1]:
+                late.cancel()
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     def _open(self, credentials: grpc.ChannelCredentials | None) -> dict[Family, grpc.aio.Channel]:
         return {
