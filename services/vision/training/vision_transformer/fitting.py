@@ -34,8 +34,6 @@ class FittingOptions:
     average_steps: int = 400
     """The network kept is a running mean of the fitted one over about so many steps."""
     seed: int = 0
-    left_after: int | None = None
-    """Epochs after which the pass is left, before its rate has come down; None completes it."""
     warm_up: float = 0.2
     """Share of the steps in which the rate rises."""
 
@@ -92,7 +90,7 @@ def fit(
     )
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
     kept = DataSettings().data_directory / "training" / f"{name}.pt"
-    for epoch in range(_restored(kept, parts), options.left_after or options.epochs):
+    for epoch in range(_restored(kept, parts), options.epochs):
         start, loss = (
             time.process_time(),
             _epoch(network, average, pictures, options, augment, optimizer, schedule, epoch),
