@@ -14,26 +14,17 @@ from grpc import aio
 from marquee.entertainment.v1 import media_service_pb2 as media_pb
 from marquee.entertainment.v1.media_service_pb2_grpc import MediaServiceStub
 from marquee_client.async_writing_calls import AsyncWritingCalls
-from marquee_client.channel import ChannelOptions
 from marquee_client.error_mapping import REQUEST_ID_KEY, error_from
 from marquee_client.media import ClipLike, ClipWishes, MediaWishes, PictureLike, clip_pieces, clip_start, picture_bytes
 from marquee_client.options import EXPORT_TIMEOUT, new_request_id
 from marquee_client.sending import send_all
-from marquee_client.tls import Tls
 
 
 class AsyncMediaCalls(AsyncWritingCalls):
     """Pictures and clips."""
 
-    def __init__(
-        self,
-        target: str,
-        timeout: float,
-        request_id: str | None,
-        tls: Tls | None = None,
-        channel_options: ChannelOptions = (),
-    ) -> None:
-        super().__init__(target, timeout, request_id, tls, channel_options)
+    def _open_stubs(self) -> None:
+        super()._open_stubs()
         self._media = MediaServiceStub(self._channel)
 
     async def analyze_image(

@@ -8,9 +8,7 @@ from typing import Unpack
 
 from marquee.entertainment.v1 import writing_service_pb2 as writing_pb
 from marquee.entertainment.v1.writing_service_pb2_grpc import WritingServiceStub
-from marquee_client.channel import ChannelOptions
 from marquee_client.options import EXPORT_TIMEOUT
-from marquee_client.tls import Tls
 from marquee_client.transport import AsyncTransport
 from marquee_client.writing import (
     GenerationWishes,
@@ -24,15 +22,8 @@ from marquee_client.writing import (
 class AsyncWritingCalls(AsyncTransport):
     """Explanations, blurbs, review summaries and generated text."""
 
-    def __init__(
-        self,
-        target: str,
-        timeout: float,
-        request_id: str | None,
-        tls: Tls | None = None,
-        channel_options: ChannelOptions = (),
-    ) -> None:
-        super().__init__(target, timeout, request_id, tls, channel_options)
+    def _open_stubs(self) -> None:
+        super()._open_stubs()
         self._writing = WritingServiceStub(self._channel)
 
     async def explain_items(

@@ -36,6 +36,10 @@ class Transport:
             self._channel = grpc.insecure_channel(target, options=options)
         else:
             self._channel = grpc.secure_channel(target, tls.credentials(), options=[*options, *tls.options()])
+        self._open_stubs()
+
+    def _open_stubs(self) -> None:
+        """Make the stubs of the contracts that a subclass calls."""
 
     def _call(
         self,
@@ -81,6 +85,10 @@ class AsyncTransport:
             self._channel = aio.insecure_channel(target, options=options)
         else:
             self._channel = aio.secure_channel(target, tls.credentials(), options=[*options, *tls.options()])
+        self._open_stubs()
+
+    def _open_stubs(self) -> None:
+        """Make the stubs of the contracts that a subclass calls."""
 
     async def _call(
         self,
