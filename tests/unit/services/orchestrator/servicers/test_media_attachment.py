@@ -20,14 +20,12 @@ from marquee.entertainment.v1 import event_service_pb2 as event_pb
 from marquee.entertainment.v1 import media_service_pb2 as pb
 from marquee.entertainment.v1 import recommendation_service_pb2 as recommendation_pb
 from marquee.entertainment.v1 import search_service_pb2 as search_pb
-from services.vision import main as vision_main
-from services.vision.settings import VisionSettings
 from tests.support.bundles import ITEMS, write_bundle
+from tests.support.colour_vision import colour_vision
 from tests.support.content_mesh import content_mesh
 from tests.support.dummy_image_model import NAME as COLOURS_MODEL
 from tests.support.dummy_image_model import write_image_model
 from tests.support.dummy_model import edit_manifest
-from tests.support.servers import running
 from tests.support.tenant_caller import Caller
 
 ROOT = Path(__file__).parents[5]
@@ -53,17 +51,8 @@ async def caller(tmp_path: Path, store_url: str) -> AsyncIterator[Caller]:
         shutil.copytree(ROOT / "services" / family / "models" / name, folder)
         edit_manifest(folder / "1", lambda document: document.update(required=True))
     write_bundle(tmp_path / "bundles", "v1")
-    settings = VisionSettings(
-        port=0,
-        drain_seconds=0,
-        model_repository=tmp_path / "models",
-        bundle_repository=tmp_path / "bundles",
-        default_model=COLOURS_MODEL,
-        default_game_model=COLOURS_MODEL,
-        tenant_from_metadata=True,
-    )
     async with (
-        running(vision_main.build(settings), settings) as vision,
+        colour_vision(tmp_path, default_game_model=COLOURS_MODEL) as vision,
         content_mesh(
             tmp_path,
             vision_address=vision.address,

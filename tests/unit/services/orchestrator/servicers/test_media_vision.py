@@ -19,17 +19,14 @@ from marquee.common.v1 import media_pb2
 from marquee.entertainment.v1 import catalog_service_pb2 as catalog_pb
 from marquee.entertainment.v1 import media_service_pb2 as pb
 from marquee_client import AsyncMarqueeClient, InvalidArgument, MarqueeError
-from services.vision import main as vision_main
-from services.vision.settings import VisionSettings
+from tests.support.colour_vision import colour_vision
 from tests.support.content_mesh import content_mesh
 from tests.support.dummy_detector import NAME as DETECTOR
 from tests.support.dummy_detector import write_detector
 from tests.support.dummy_events_model import NAME as EVENTS_MODEL
 from tests.support.dummy_events_model import write_events_model
-from tests.support.dummy_image_model import NAME as COLOURS_MODEL
 from tests.support.dummy_image_model import write_image_model
 from tests.support.failing_model import fail_at_white
-from tests.support.servers import running
 from tests.support.tenant_caller import Caller
 from tests.support.video_clips import clip, film, sound_only
 
@@ -45,17 +42,8 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asyn
     folder = tmp_path_factory.mktemp("media")
     write_image_model(folder / "models")
     write_events_model(folder / "models")
-    settings = VisionSettings(
-        port=0,
-        drain_seconds=0,
-        model_repository=folder / "models",
-        bundle_repository=folder / "bundles",
-        default_model=COLOURS_MODEL,
-        default_events_model=EVENTS_MODEL,
-        tenant_from_metadata=True,
-    )
     async with (
-        running(vision_main.build(settings), settings) as vision,
+        colour_vision(folder, default_events_model=EVENTS_MODEL) as vision,
         content_mesh(folder, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
         AsyncMarqueeClient(mesh.address, timeout=60) as client,
     ):
@@ -148,18 +136,8 @@ async def faces(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[
     write_detector(folder / "models")
     for name in FACE_MODELS:
         (folder / "models" / name).symlink_to(ROOT / "services" / "vision" / "models" / name)
-    settings = VisionSettings(
-        port=0,
-        drain_seconds=0,
-        model_repository=folder / "models",
-        bundle_repository=folder / "bundles",
-        default_model=COLOURS_MODEL,
-        default_objects_model=DETECTOR,
-        faces_tenants="studio",
-        tenant_from_metadata=True,
-    )
     async with (
-        running(vision_main.build(settings), settings) as vision,
+        colour_vision(folder, default_objects_model=DETECTOR, faces_tenants="studio") as vision,
         content_mesh(folder, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
     ):
         yield {tenant: Caller(mesh.orchestrator, tenant) for tenant in ("studio", "films")}
@@ -192,18 +170,10 @@ async def test_another_tenants_clip_is_analysed_without_faces(faces: dict[str, C
 async def test_a_model_that_fails_in_the_middle_costs_the_rest_of_its_own_feature(tmp_path: Path) -> None:
     fail_at_white(write_events_model(tmp_path / "models"), "frames")
     write_image_model(tmp_path / "models")
-    settings = VisionSettings(
-        port=0,
-        drain_seconds=0,
-        model_repository=tmp_path / "models",
-        bundle_repository=tmp_path / "bundles",
-        default_model=COLOURS_MODEL,
-        default_events_model=EVENTS_MODEL,
-    )
     red, white = (numpy.full((64, 64, 3), colour, numpy.uint8) for colour in ((200, 30, 20), (255, 255, 255)))
     content = film([red] * 16 + [white] * 8 + [red] * 8, 8)
     async with (
-        running(vision_main.build(settings), settings) as vision,
+        colour_vision(tmp_path, default_events_model=EVENTS_MODEL) as vision,
         content_mesh(tmp_path, with_text=False, with_classical=False, vision_address=vision.address) as mesh,
     ):
         segments, summary = await ask(Caller(mesh.orchestrator, "default"), content, [LABELS, EVENTS, HIGHLIGHTS])
