@@ -243,7 +243,7 @@ container-engine: ## Install podman from Debian's packages, when no engine is th
 	@deploy/images/engine.sh
 
 .PHONY: container-test
-container-test: .venv/.test-stamp container-engine helm ## Run the mesh in containers as the chart says, building missing images first; ARGS="-k test_mesh" picks some
+container-test: .venv/.test-stamp container-engine helm ## Run the mesh in containers as the chart says, first building images that are missing or stale; ARGS="-k test_mesh" picks some
 	@$(BIN)/python -m tests.e2e.containers.images
 	@$(BIN)/pytest tests/e2e/containers $(ARGS)
 
